@@ -1,0 +1,37 @@
+/**
+ * The ceiling of everything that comes from outside.
+ *
+ * Layer:   core.
+ */
+#ifndef SMX_CORE_LIMITS_H
+#define SMX_CORE_LIMITS_H
+
+/** A host name in text form without the final dot (RFC 1035, 2.3.4). */
+#define SMX_DOMAIN_MAX 253
+#define SMX_LABEL_MAX  63
+
+/** A policy body: RFC 8461, 3.3 suggests 64 kilobytes. */
+#define SMX_STS_BODY_MAX 65536
+/** What the parser may take for one body: an entry for each shortest line. */
+#define SMX_STS_ARENA_MAX ((size_t)4 << 20)
+/** RFC 8461, 3.2: the maximum of max_age, about a year. */
+#define SMX_STS_MAX_AGE_MAX_S 31557600
+/** RFC 8461, 3.1: the id, and the name of an extension field. */
+#define SMX_STS_ID_MAX       32
+#define SMX_STS_EXT_NAME_MAX 32
+/** One TXT record, its character-strings joined. */
+#define SMX_TXT_MAX 4096
+/** TXT records looked at in one answer. */
+#define SMX_TXT_COUNT_MAX 64
+
+/** Findings kept for one input; more are only counted. */
+#define SMX_DIAG_COUNT_MAX 100
+
+/** Socketmap: what Postfix sends and takes at the most. */
+#define SMX_SOCKETMAP_REQUEST_MAX 10000
+#define SMX_SOCKETMAP_REPLY_MAX   100000
+
+/** Response headers of a policy host, all together. */
+#define SMX_HTTP_HEADERS_MAX 32768
+
+#endif
