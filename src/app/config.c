@@ -1,0 +1,552 @@
+#include <confuse.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/config.h"
+#include "io/address.h"
+
+#define STORE_PREFIX "sqlite:"
+
+enum type { TEXT, LIST, SWITCH, SPAN, COUNT };
+
+static const struct smx_setting_row rows[] = {
+#define SMX_SETTING(section, name, type, value, low, high, text) \
+	{ #section, #name, #type, value, low, high, text },
+#include "app/config.def"
+#undef SMX_SETTING
+};
+
+static const enum type types[] = {
+#define SMX_SETTING(section, name, type, value, low, high, text) type,
+#include "app/config.def"
+#undef SMX_SETTING
+};
+
+static const size_t offsets[] = {
+#define SMX_SETTING(section, name, type, value, low, high, text) \
+	offsetof(struct smx_config, section##_##name),
+#include "app/config.def"
+#undef SMX_SETTING
+};
+
+/* libconfuse's callbacks have no argument of their own: one load at a time. */
+static struct {
+	struct smx_config *config;
+	struct smx_buf *reason;
+} loading;
+
+const struct smx_setting_row *
+smx_setting_row(enum smx_setting setting)
+{
+	return &rows[setting];
+}
+
+static void *
+field(const struct smx_config *c, size_t i)
+{
+	return (char *)(uintptr_t)c + offsets[i];
+}
+
+static bool
+is_top(size_t i)
+{
+	return strcmp(rows[i].section, "top") == 0;
+}
+
+/* How many letters have to change to make one word of the other. */
+static size_t
+distance(const char *a, const char *b)
+{
+	size_t row[64], m = strlen(b);
+
+	if (m >= sizeof(row) / sizeof(row[0]))
+		return SIZE_MAX;
+	for (size_t j = 0; j <= m; j++)
+		row[j] = j;
+	for (size_t i = 1; a[i - 1] != '\0'; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= m; j++) {
+			size_t best = diagonal + (a[i - 1] != b[j - 1]);
+
+			diagonal = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[m];
+}
+
+/* "no such option" is followed by the name that was probably meant. */
+static void
+suggest(cfg_t *cfg, const char *name, struct smx_buf *reason)
+{
+	const char *section = cfg_name(cfg), *nearest = NULL;
+	size_t best = strlen(name) / 2 + 1;
+
+	if (strcmp(section, "root") == 0)
+		section = "top";
+	for (size_t i = 0; i < SMX_SETTING_COUNT; i++) {
+		size_t d = distance(name, rows[i].name);
+
+		if (d == 0) {
+			if (is_top(i))
+				smx_buf_add_text(reason,
+				    ": it stands outside of any section");
+			else
+				smx_buf_printf(reason,
+				    ": it belongs into \"%s { }\"",
+				    rows[i].section);
+			return;
+		}
+		if (strcmp(rows[i].section, section) == 0 && d < best) {
+			best = d;
+			nearest = rows[i].name;
+		}
+	}
+	if (strcmp(section, "top") == 0 && distance(name, "resolve") < best)
+		nearest = "resolve";
+	if (nearest != NULL)
+		smx_buf_printf(reason, ": did you mean \"%s\"?", nearest);
+}
+
+static void
+on_error(cfg_t *cfg, const char *format, va_list args)
+{
+	static const char unknown[] = "no such option '";
+	char text[512];
+	char *end;
+
+	/* The first error is the cause of those behind it. */
+	if (loading.reason->n > 0)
+		return;
+	vsnprintf(text, sizeof(text), format, args);
+	smx_buf_printf(loading.reason,
+	    "%s:%d: ", cfg->filename != NULL ? cfg->filename : "configuration",
+	    cfg->line);
+	if (strncmp(text, unknown, sizeof(unknown) - 1) == 0) {
+		char *name = text + sizeof(unknown) - 1;
+
+		end = strchr(name, '\'');
+		if (end != NULL)
+			*end = '\0';
+		smx_buf_printf(loading.reason, "unknown setting \"%s\"", name);
+		suggest(cfg, name, loading.reason);
+		return;
+	}
+	smx_buf_add_text(loading.reason, text);
+}
+
+/* "90s", "5m", "12h", "7d". */
+static int
+parse_span(const char *text, smx_time *ret)
+{
+	static const struct {
+		char letter;
+		smx_time unit;
+	} units[] = { { 's', SMX_SECOND }, { 'm', SMX_MINUTE },
+		{ 'h', SMX_HOUR }, { 'd', SMX_DAY } };
+	char *end;
+	long n;
+
+	if (*text < '0' || *text > '9')
+		return -SMX_EPARSE;
+	errno = 0;
+	n = strtol(text, &end, 10);
+	if (errno != 0 || n > 1000000 || *end == '\0' || end[1] != '\0')
+		return -SMX_EPARSE;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (units[i].letter == *end) {
+			*ret = n * units[i].unit;
+			return 0;
+		}
+	}
+	return -SMX_EPARSE;
+}
+
+static bool
+is_choice(const char *choices, const char *value)
+{
+	size_t n = strlen(value);
+	const char *at = choices;
+
+	while (at != NULL) {
+		if (strncmp(at, value, n) == 0 &&
+		    (at[n] == '|' || at[n] == '\0'))
+			return true;
+		at = strchr(at, '|');
+		if (at != NULL)
+			at++;
+	}
+	return false;
+}
+
+static int
+check_text(cfg_t *cfg, size_t i, const char *value)
+{
+	if (rows[i].low[0] != '\0' && !is_choice(rows[i].low, value)) {
+		cfg_error(cfg, "%s = \"%s\": it must be one of %s",
+		    rows[i].name, value, rows[i].low);
+		return -1;
+	}
+	if (i == SMX_SETTING_top_store &&
+	    (strncmp(value, STORE_PREFIX, strlen(STORE_PREFIX)) != 0 ||
+		value[strlen(STORE_PREFIX)] != '/')) {
+		cfg_error(cfg,
+		    "store = \"%s\": write \"sqlite:\" and an absolute path, "
+		    "such as \"sqlite:/var/lib/strictmx/strictmx.db\"",
+		    value);
+		return -1;
+	}
+	if (i == SMX_SETTING_resolve_socket_mode) {
+		char *end;
+		long mode = strtol(value, &end, 8);
+
+		if (*value == '\0' || *end != '\0' || mode < 0 || mode > 0777) {
+			cfg_error(cfg,
+			    "socket_mode = \"%s\": write an octal mode such as "
+			    "\"0660\"",
+			    value);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int
+check_list(cfg_t *cfg, cfg_opt_t *opt, size_t i)
+{
+	char storage[256];
+	int rc = 0;
+
+	for (unsigned k = 0; k < cfg_opt_size(opt) && rc == 0; k++) {
+		const char *value = cfg_opt_getnstr(opt, k);
+		struct smx_address address;
+		struct smx_buf reason;
+
+		smx_buf_init_fixed(&reason, storage, sizeof(storage));
+		if (i == SMX_SETTING_resolve_listen &&
+		    smx_address_parse(value, &address, &reason) < 0) {
+			cfg_error(cfg, "listen: \"%s\": %s", value,
+			    smx_buf_text(&reason));
+			rc = -1;
+		}
+		if (i == SMX_SETTING_resolve_forwarders &&
+		    smx_address_parse_server(value, &reason) < 0) {
+			cfg_error(cfg, "forwarders: \"%s\": %s", value,
+			    smx_buf_text(&reason));
+			rc = -1;
+		}
+	}
+	return rc;
+}
+
+static int
+check_span(cfg_t *cfg, size_t i, const char *value)
+{
+	smx_time span = 0, low = 0, high = 0;
+
+	if (parse_span(value, &span) < 0 || parse_span(rows[i].low, &low) < 0 ||
+	    parse_span(rows[i].high, &high) < 0 || span < low || span > high) {
+		cfg_error(cfg,
+		    "%s = \"%s\": it must be a time from \"%s\" to \"%s\"",
+		    rows[i].name, value, rows[i].low, rows[i].high);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+check_count(cfg_t *cfg, size_t i, long value)
+{
+	if (value < strtol(rows[i].low, NULL, 10) ||
+	    value > strtol(rows[i].high, NULL, 10)) {
+		cfg_error(cfg, "%s = %ld: it must be from %s to %s",
+		    rows[i].name, value, rows[i].low, rows[i].high);
+		return -1;
+	}
+	return 0;
+}
+
+/* Called by libconfuse for each setting as it is read. */
+static int
+on_setting(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *section = cfg_name(cfg);
+	size_t i = 0;
+
+	if (strcmp(section, "root") == 0)
+		section = "top";
+	while (i < SMX_SETTING_COUNT &&
+	    (strcmp(rows[i].section, section) != 0 ||
+		strcmp(rows[i].name, opt->name) != 0))
+		i++;
+	if (i == SMX_SETTING_COUNT)
+		return 0;
+	if (cfg->filename != NULL) {
+		free(loading.config->origin[i].file);
+		loading.config->origin[i].file = strdup(cfg->filename);
+		loading.config->origin[i].line = cfg->line;
+	}
+	switch (types[i]) {
+	case TEXT:
+		return check_text(cfg, i, cfg_opt_getnstr(opt, 0));
+	case LIST:
+		return check_list(cfg, opt, i);
+	case SPAN:
+		return check_span(cfg, i, cfg_opt_getnstr(opt, 0));
+	case COUNT:
+		return check_count(cfg, i, cfg_opt_getnint(opt, 0));
+	case SWITCH:
+		break;
+	}
+	return 0;
+}
+
+static cfg_opt_t
+make_option(size_t i)
+{
+	cfg_opt_t text = CFG_STR(rows[i].name, rows[i].value, CFGF_NONE);
+	cfg_opt_t list = CFG_STR_LIST(rows[i].name,
+	    (char *)(uintptr_t)rows[i].value, CFGF_NONE);
+	cfg_opt_t count = CFG_INT(rows[i].name, strtol(rows[i].value, NULL, 10),
+	    CFGF_NONE);
+	cfg_opt_t on = CFG_BOOL(rows[i].name,
+	    strcmp(rows[i].value, "true") == 0, CFGF_NONE);
+
+	switch (types[i]) {
+	case LIST:
+		return list;
+	case COUNT:
+		return count;
+	case SWITCH:
+		return on;
+	case TEXT:
+	case SPAN:
+		break;
+	}
+	return text;
+}
+
+static int
+copy_list(cfg_t *cfg, size_t i, char ***ret)
+{
+	unsigned count = cfg_size(cfg, rows[i].name);
+	char **list = calloc((size_t)count + 1, sizeof(char *));
+
+	if (list == NULL)
+		return -SMX_ENOMEM;
+	*ret = list;
+	for (unsigned k = 0; k < count; k++) {
+		list[k] = strdup(cfg_getnstr(cfg, rows[i].name, k));
+		if (list[k] == NULL)
+			return -SMX_ENOMEM;
+	}
+	return 0;
+}
+
+/* Take what libconfuse has read over into @p c. */
+static int
+take_values(cfg_t *root, struct smx_config *c)
+{
+	for (size_t i = 0; i < SMX_SETTING_COUNT; i++) {
+		cfg_t *cfg = is_top(i) ? root
+				       : cfg_getsec(root, rows[i].section);
+		void *to = field(c, i);
+
+		switch (types[i]) {
+		case TEXT:
+			*(char **)to = strdup(cfg_getstr(cfg, rows[i].name));
+			if (*(char **)to == NULL)
+				return -SMX_ENOMEM;
+			break;
+		case LIST:
+			if (copy_list(cfg, i, to) < 0)
+				return -SMX_ENOMEM;
+			break;
+		case SWITCH:
+			*(bool *)to = cfg_getbool(cfg, rows[i].name);
+			break;
+		case SPAN:
+			if (parse_span(cfg_getstr(cfg, rows[i].name), to) < 0)
+				return -SMX_EPARSE;
+			break;
+		case COUNT:
+			*(long *)to = cfg_getint(cfg, rows[i].name);
+			break;
+		}
+	}
+	return 0;
+}
+
+static int
+parse(cfg_t *root, const char *path, struct smx_buf *reason)
+{
+	const char *file = path != NULL ? path : SMX_CONFIG_FILE;
+	FILE *f = fopen(file, "re");
+	int rc;
+
+	if (f == NULL && errno == ENOENT && path == NULL)
+		return 0;
+	if (f == NULL) {
+		smx_buf_printf(reason, "%s: %s", file, strerror(errno));
+		return -SMX_EIO;
+	}
+	/* So that messages and origins name the file. */
+	root->filename = strdup(file);
+	rc = cfg_parse_fp(root, f);
+	fclose(f);
+	if (rc == CFG_SUCCESS)
+		return 0;
+	if (reason->n == 0)
+		smx_buf_printf(reason, "%s: syntax error", file);
+	return -SMX_EPARSE;
+}
+
+/* Read the file into @p c, through libconfuse. */
+static int
+read_file(const char *path, struct smx_config *c, struct smx_buf *reason)
+{
+	cfg_opt_t top[SMX_SETTING_COUNT + 3];
+	cfg_opt_t resolve[SMX_SETTING_COUNT + 1];
+	size_t tops = 0, resolves = 0;
+	cfg_t *root;
+	int rc;
+
+	for (size_t i = 0; i < SMX_SETTING_COUNT; i++) {
+		cfg_opt_t option = make_option(i);
+
+		option.validcb = on_setting;
+		if (is_top(i))
+			top[tops++] = option;
+		else
+			resolve[resolves++] = option;
+	}
+	resolve[resolves] = (cfg_opt_t)CFG_END();
+	top[tops++] = (cfg_opt_t)CFG_SEC("resolve", resolve, CFGF_NONE);
+	top[tops++] = (cfg_opt_t)CFG_FUNC("include", cfg_include);
+	top[tops] = (cfg_opt_t)CFG_END();
+	root = cfg_init(top, CFGF_NONE);
+	if (root == NULL)
+		return -SMX_ENOMEM;
+	cfg_set_error_function(root, on_error);
+	loading.config = c;
+	loading.reason = reason;
+	rc = parse(root, path, reason);
+	if (rc == 0)
+		rc = take_values(root, c);
+	cfg_free(root);
+	return rc;
+}
+
+int
+smx_config_load(const char *path, struct smx_config **ret,
+    struct smx_buf *reason)
+{
+	struct smx_config *c = calloc(1, sizeof(*c));
+	int rc = -SMX_ENOMEM;
+
+	if (c != NULL)
+		rc = read_file(path, c, reason);
+	if (rc == -SMX_ENOMEM)
+		smx_buf_add_text(reason, "out of memory");
+	if (rc < 0)
+		smx_config_free(&c);
+	else
+		*ret = c;
+	return rc;
+}
+
+void
+smx_config_free(struct smx_config **cp)
+{
+	struct smx_config *c = *cp;
+
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i < SMX_SETTING_COUNT; i++) {
+		void *at = field(c, i);
+
+		free(c->origin[i].file);
+		if (types[i] == TEXT)
+			free(*(char **)at);
+		if (types[i] == LIST && *(char ***)at != NULL) {
+			for (char **p = *(char ***)at; *p != NULL; p++)
+				free(*p);
+			free(*(char ***)at);
+		}
+	}
+	free(c);
+	*cp = NULL;
+}
+
+static void
+print_span(smx_time span, struct smx_buf *out)
+{
+	static const struct {
+		char letter;
+		smx_time unit;
+	} units[] = { { 'd', SMX_DAY }, { 'h', SMX_HOUR }, { 'm', SMX_MINUTE },
+		{ 's', SMX_SECOND } };
+	size_t i = 0;
+
+	while (i < 3 && (span == 0 || span % units[i].unit != 0))
+		i++;
+	smx_buf_printf(out, "\"%lld%c\"", (long long)(span / units[i].unit),
+	    units[i].letter);
+}
+
+static void
+print_text(const char *text, struct smx_buf *out)
+{
+	smx_buf_add_char(out, '"');
+	for (; *text != '\0'; text++) {
+		if (*text == '"' || *text == '\\')
+			smx_buf_add_char(out, '\\');
+		smx_buf_add_char(out, *text);
+	}
+	smx_buf_add_char(out, '"');
+}
+
+void
+smx_config_print_value(const struct smx_config *c, enum smx_setting i,
+    struct smx_buf *out)
+{
+	void *at = field(c, i);
+
+	switch (types[i]) {
+	case TEXT:
+		print_text(*(char **)at, out);
+		break;
+	case LIST:
+		smx_buf_add_char(out, '{');
+		for (char **p = *(char ***)at; *p != NULL; p++) {
+			smx_buf_add_text(out, p == *(char ***)at ? " " : ", ");
+			print_text(*p, out);
+		}
+		smx_buf_add_text(out, " }");
+		break;
+	case SWITCH:
+		smx_buf_add_text(out, *(bool *)at ? "true" : "false");
+		break;
+	case SPAN:
+		print_span(*(smx_time *)at, out);
+		break;
+	case COUNT:
+		smx_buf_printf(out, "%ld", *(long *)at);
+		break;
+	}
+}
+
+const char *
+smx_config_store_path(const struct smx_config *c)
+{
+	return c->top_store + strlen(STORE_PREFIX);
+}

@@ -1,0 +1,81 @@
+/**
+ * The configuration: /etc/strictmx/strictmx.conf.
+ *
+ * Layer:   app (libconfuse). The settings are the rows of app/config.def.
+ */
+#ifndef SMX_APP_CONFIG_H
+#define SMX_APP_CONFIG_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+#include "base/when.h"
+
+#define SMX_CONFIG_FILE "/etc/strictmx/strictmx.conf"
+
+enum smx_setting {
+#define SMX_SETTING(section, name, type, value, low, high, text) \
+	SMX_SETTING_##section##_##name,
+#include "app/config.def"
+#undef SMX_SETTING
+	SMX_SETTING_COUNT
+};
+
+/** Each setting is section_name; lists end with NULL. */
+struct smx_config {
+#define SMX_CONFIG_TEXT   char *
+#define SMX_CONFIG_LIST   char **
+#define SMX_CONFIG_SWITCH bool
+#define SMX_CONFIG_SPAN   smx_time
+#define SMX_CONFIG_COUNT  long
+#define SMX_SETTING(section, name, type, value, low, high, text) \
+	SMX_CONFIG_##type section##_##name;
+#include "app/config.def"
+#undef SMX_SETTING
+	/* Where it was set; NULL: it has its default. */
+	struct {
+		char *file;
+		int line;
+	} origin[SMX_SETTING_COUNT];
+};
+
+/** Where a setting stands in the file. */
+struct smx_setting_row {
+	const char *section;
+	const char *name;
+	const char *type;
+	const char *value;
+	const char *low, *high;
+	const char *text;
+};
+
+const struct smx_setting_row *smx_setting_row(enum smx_setting setting);
+
+/**
+ * Read a file.
+ *
+ * @param path    NULL: SMX_CONFIG_FILE, and only the defaults when that does
+ *                not exist.
+ * @param ret     free with smx_config_free().
+ * @param reason  on failure: file, line, what is wrong and how to mend it.
+ *
+ * @retval 0
+ * @retval -SMX_EPARSE  the file is faulty.
+ * @retval -SMX_EIO     it can't be read.
+ * @retval -SMX_ENOMEM
+ */
+int smx_config_load(const char *path, struct smx_config **ret,
+    struct smx_buf *reason) SMX_CHECKED;
+
+void smx_config_free(struct smx_config **c);
+
+/** Write a setting's value as it would stand in the file. */
+void smx_config_print_value(const struct smx_config *c,
+    enum smx_setting setting, struct smx_buf *out);
+
+/** The path in store = "sqlite:PATH". */
+const char *smx_config_store_path(const struct smx_config *c);
+
+#endif

@@ -1,0 +1,578 @@
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <event2/event.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "io/https_curl.h"
+#include "base/list.h"
+#include "base/require.h"
+#include "core/limits.h"
+#include "core/media_type.h"
+#include "io/address.h"
+
+#define URL_PATH     "/.well-known/mta-sts.txt"
+#define USER_AGENT   "strictmx/" SMX_VERSION
+#define DETAIL_BYTES 300
+
+struct smx_https {
+	struct event_base *base;
+	struct smx_dns *dns;
+	struct smx_https_settings settings;
+	char *ca_file;
+	CURLM *multi;
+	struct event *timer;
+	struct smx_list jobs;  /* all */
+	struct smx_list ready; /* addresses known, waiting for a place */
+	size_t transfer_count;
+	bool starting; /* start_ready() is at work */
+};
+
+enum why {
+	WHY_CURL,   /* what curl says */
+	WHY_STATUS, /* not 200: its body is of no interest */
+	WHY_BODY_LARGE,
+	WHY_HEADERS_LARGE,
+	WHY_PRIVATE,
+};
+
+struct job {
+	struct smx_https *https;
+	struct smx_list link;
+	struct smx_list in_ready;
+	CURL *easy;
+	struct curl_slist *connect_to;
+	smx_https_curl_done *done;
+	void *arg;
+	struct smx_buf body;
+	size_t header_bytes;
+	bool encoded;
+	enum why why;
+	char error[CURL_ERROR_SIZE];
+	struct smx_slice host;
+	struct smx_dns_addresses addresses;
+	char name[SMX_DOMAIN_MAX + 1];
+};
+
+static void start_ready(struct smx_https *h);
+
+static void
+free_job(struct job *j)
+{
+	smx_list_remove(&j->link);
+	smx_list_remove(&j->in_ready);
+	if (j->easy != NULL) {
+		curl_multi_remove_handle(j->https->multi, j->easy);
+		curl_easy_cleanup(j->easy);
+		j->https->transfer_count--;
+	}
+	curl_slist_free_all(j->connect_to);
+	smx_buf_done(&j->body);
+	free(j);
+}
+
+static void
+finish(struct job *j, enum smx_diag_code code, struct smx_slice detail)
+{
+	struct smx_https *h = j->https;
+	struct smx_https_policy answer = {
+		.code = code,
+		.body = smx_buf_slice(&j->body),
+		.detail = detail,
+	};
+
+	j->done(j->arg, &answer);
+	free_job(j);
+	start_ready(h);
+}
+
+static size_t
+on_body(char *data, size_t size, size_t count, void *arg)
+{
+	struct job *j = arg;
+	size_t n = size * count;
+	long status = 0;
+
+	curl_easy_getinfo(j->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status != 200) {
+		j->why = WHY_STATUS;
+		return 0;
+	}
+	smx_buf_add(&j->body, smx_slice(data, n));
+	if (smx_buf_status(&j->body) < 0) {
+		j->why = WHY_BODY_LARGE;
+		return 0;
+	}
+	return n;
+}
+
+static size_t
+on_header(char *data, size_t size, size_t count, void *arg)
+{
+	static const struct smx_slice encoding = { "content-encoding:", 17 };
+	struct job *j = arg;
+	size_t n = size * count;
+
+	j->header_bytes += n;
+	if (j->header_bytes > SMX_HTTP_HEADERS_MAX) {
+		j->why = WHY_HEADERS_LARGE;
+		return 0;
+	}
+	if (n > encoding.n &&
+	    smx_domain_equal(smx_slice(data, encoding.n), encoding))
+		j->encoded = true;
+	return n;
+}
+
+/* The last word on where we connect: after all pinning and redirecting. */
+static curl_socket_t
+on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct job *j = arg;
+
+	(void)purpose;
+	if (!j->https->settings.allow_private_addresses &&
+	    !smx_address_is_public(&address->addr)) {
+		j->why = WHY_PRIVATE;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(address->family, address->socktype | SOCK_CLOEXEC,
+	    address->protocol);
+}
+
+/* curl itself accepts a certificate by its CN: RFC 8461, 3.3 asks for a
+ * DNS-ID. */
+static CURLcode
+on_ssl_ctx(CURL *easy, void *ctx, void *arg)
+{
+	struct job *j = arg;
+	X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ctx);
+
+	(void)easy;
+	X509_VERIFY_PARAM_set_hostflags(param,
+	    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
+		X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	if (X509_VERIFY_PARAM_set1_host(param, j->name, j->host.n) != 1)
+		return CURLE_OUT_OF_MEMORY;
+	return CURLE_OK;
+}
+
+/* What a failed transfer means. */
+static enum smx_diag_code
+judge_failure(const struct job *j, CURLcode rc, long verify)
+{
+	if (j->why == WHY_BODY_LARGE || rc == CURLE_FILESIZE_EXCEEDED)
+		return SMX_DIAG_POLICY_TOO_LARGE;
+	if (j->why == WHY_HEADERS_LARGE)
+		return SMX_DIAG_HTTP_SYNTAX;
+	if (j->why == WHY_PRIVATE)
+		return SMX_DIAG_HOST_PRIVATE;
+	if (rc == CURLE_PEER_FAILED_VERIFICATION) {
+		if (verify == X509_V_ERR_CERT_HAS_EXPIRED)
+			return SMX_DIAG_CERT_EXPIRED;
+		if (verify == X509_V_ERR_HOSTNAME_MISMATCH)
+			return SMX_DIAG_CERT_NAME;
+		return SMX_DIAG_CERT_UNTRUSTED;
+	}
+	if (rc == CURLE_OPERATION_TIMEDOUT)
+		return SMX_DIAG_HOST_TIMEOUT;
+	if (rc == CURLE_COULDNT_CONNECT)
+		return SMX_DIAG_HOST_REFUSED;
+	if (rc == CURLE_SSL_CONNECT_ERROR)
+		return SMX_DIAG_TLS_FAILURE;
+	if (rc == CURLE_WEIRD_SERVER_REPLY ||
+	    rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_HTTP2)
+		return SMX_DIAG_HTTP_SYNTAX;
+	return SMX_DIAG_HOST_CLOSED;
+}
+
+static void
+finish_failed(struct job *j, CURLcode rc)
+{
+	char storage[DETAIL_BYTES];
+	struct smx_buf detail;
+	long verify = 0;
+
+	curl_easy_getinfo(j->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
+	smx_buf_init_fixed(&detail, storage, sizeof(storage));
+	if (rc == CURLE_PEER_FAILED_VERIFICATION && verify != 0)
+		smx_buf_add_text(&detail,
+		    X509_verify_cert_error_string(verify));
+	else if (j->why == WHY_HEADERS_LARGE)
+		smx_buf_add_text(&detail, "endless headers");
+	else
+		smx_buf_add_text(&detail,
+		    j->error[0] != '\0' ? j->error : curl_easy_strerror(rc));
+	finish(j, judge_failure(j, rc, verify), smx_buf_slice(&detail));
+}
+
+static void
+finish_answered(struct job *j)
+{
+	char storage[DETAIL_BYTES];
+	enum smx_diag_code code = SMX_DIAG_OK;
+	const char *type = NULL, *location = NULL;
+	struct smx_buf detail;
+	long status = 0;
+
+	curl_easy_getinfo(j->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(j->easy, CURLINFO_CONTENT_TYPE, &type);
+	curl_easy_getinfo(j->easy, CURLINFO_REDIRECT_URL, &location);
+	smx_buf_init_fixed(&detail, storage, sizeof(storage));
+	if (status >= 300 && status < 400) {
+		code = SMX_DIAG_HTTP_REDIRECT;
+		smx_buf_printf(&detail, "HTTP %ld to %.200s", status,
+		    location != NULL ? location : "nowhere");
+	} else if (status != 200) {
+		code = SMX_DIAG_HTTP_STATUS;
+		smx_buf_printf(&detail, "HTTP %ld", status);
+	} else if (type == NULL ||
+	    !smx_media_type_is_text_plain(smx_slice_text(type))) {
+		code = SMX_DIAG_HTTP_TYPE;
+		smx_buf_printf(&detail, "%.200s",
+		    type != NULL ? type : "no Content-Type");
+	} else if (j->encoded) {
+		code = SMX_DIAG_HTTP_ENCODING;
+	}
+	finish(j, code, smx_buf_slice(&detail));
+}
+
+/* Finish all transfers that curl has ended. */
+static void
+collect(struct smx_https *h)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(h->multi, &left)) != NULL) {
+		CURLcode rc = message->data.result;
+		struct job *j;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &j);
+		if (rc == CURLE_OK || j->why == WHY_STATUS)
+			finish_answered(j);
+		else
+			finish_failed(j, rc);
+	}
+}
+
+static void
+on_socket_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct smx_https *h = arg;
+	int running, flags = 0;
+
+	if (what & EV_READ)
+		flags |= CURL_CSELECT_IN;
+	if (what & EV_WRITE)
+		flags |= CURL_CSELECT_OUT;
+	curl_multi_socket_action(h->multi, fd, flags, &running);
+	collect(h);
+}
+
+static int
+on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
+{
+	struct smx_https *h = arg;
+	struct event *e = socket_arg;
+	short flags = EV_PERSIST;
+
+	(void)easy;
+	if (e != NULL)
+		event_free(e);
+	e = NULL;
+	if (what != CURL_POLL_REMOVE) {
+		if (what & CURL_POLL_IN)
+			flags |= EV_READ;
+		if (what & CURL_POLL_OUT)
+			flags |= EV_WRITE;
+		e = event_new(h->base, fd, flags, on_socket_event, h);
+		if (e != NULL)
+			event_add(e, NULL);
+	}
+	curl_multi_assign(h->multi, fd, e);
+	return 0;
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct smx_https *h = arg;
+	int running;
+
+	(void)fd;
+	(void)what;
+	curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	collect(h);
+}
+
+static int
+on_timer_change(CURLM *multi, long timeout_ms, void *arg)
+{
+	struct smx_https *h = arg;
+	struct timeval after = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
+
+	(void)multi;
+	if (timeout_ms < 0)
+		event_del(h->timer);
+	else
+		event_add(h->timer, &after);
+	return 0;
+}
+
+/* "HOST:PORT:ADDRESS:PORT" for each address is what curl may connect to. */
+static int
+pin(struct job *j, struct smx_buf *entry)
+{
+	uint16_t port = j->https->settings.port;
+	bool some = false;
+
+	smx_buf_printf(entry, "%s:%u:", j->name, port);
+	for (size_t i = 0; i < j->addresses.count; i++) {
+		const struct sockaddr *sa = (const void *)&j->addresses.list[i];
+		const struct sockaddr_in *v4 = (const void *)sa;
+		const struct sockaddr_in6 *v6 = (const void *)sa;
+		char text[INET6_ADDRSTRLEN];
+
+		if (!j->https->settings.allow_private_addresses &&
+		    !smx_address_is_public(sa))
+			continue;
+		if (sa->sa_family == AF_INET)
+			inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text));
+		else
+			inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
+		smx_buf_printf(entry,
+		    sa->sa_family == AF_INET ? "%s%s" : "%s[%s]",
+		    some ? "," : "", text);
+		some = true;
+	}
+	return some ? smx_buf_status(entry) : -SMX_ENOENT;
+}
+
+#define SET(option, value)                                                \
+	do {                                                              \
+		if (curl_easy_setopt(j->easy, option, value) != CURLE_OK) \
+			return -SMX_ENOMEM;                               \
+	} while (0)
+
+static int
+set_options(struct job *j, const char *url)
+{
+	const struct smx_https_settings *s = &j->https->settings;
+
+	SET(CURLOPT_URL, url);
+	SET(CURLOPT_PRIVATE, j);
+	SET(CURLOPT_RESOLVE, j->connect_to);
+	SET(CURLOPT_PROTOCOLS_STR, "https");
+	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(CURLOPT_PROXY, "");
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_FOLLOWLOCATION, 0L);
+	SET(CURLOPT_FRESH_CONNECT, 1L);
+	SET(CURLOPT_FORBID_REUSE, 1L);
+	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	SET(CURLOPT_CAINFO, j->https->ca_file);
+	/* With a CA path curl would read the CA file for each transfer. */
+	SET(CURLOPT_CAPATH, NULL);
+	SET(CURLOPT_SSL_VERIFYPEER, 1L);
+	SET(CURLOPT_SSL_VERIFYHOST, 2L);
+	SET(CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
+	SET(CURLOPT_SSL_CTX_DATA, j);
+	SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
+	SET(CURLOPT_OPENSOCKETDATA, j);
+	SET(CURLOPT_WRITEFUNCTION, on_body);
+	SET(CURLOPT_WRITEDATA, j);
+	SET(CURLOPT_HEADERFUNCTION, on_header);
+	SET(CURLOPT_HEADERDATA, j);
+	SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)SMX_STS_BODY_MAX);
+	SET(CURLOPT_TIMEOUT_MS, (long)s->timeout);
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)s->timeout);
+	SET(CURLOPT_USERAGENT, USER_AGENT);
+	SET(CURLOPT_ERRORBUFFER, j->error);
+	return 0;
+}
+
+/* Begin the transfer; on failure the caller finishes the job. */
+static int
+start(struct job *j)
+{
+	char url[SMX_DOMAIN_MAX + 64];
+	/* The name, and at most 16 addresses of 45 characters. */
+	char entry_storage[SMX_DOMAIN_MAX + 16 * 50];
+	struct smx_buf entry;
+	int rc;
+
+	smx_buf_init_fixed(&entry, entry_storage, sizeof(entry_storage));
+	rc = pin(j, &entry);
+	if (rc < 0)
+		return rc;
+	j->connect_to = curl_slist_append(NULL, smx_buf_text(&entry));
+	j->easy = curl_easy_init();
+	if (j->easy == NULL)
+		return -SMX_ENOMEM;
+	j->https->transfer_count++;
+	if (j->connect_to == NULL)
+		return -SMX_ENOMEM;
+	if (j->https->settings.port == 443)
+		snprintf(url, sizeof(url), "https://%s" URL_PATH, j->name);
+	else
+		snprintf(url, sizeof(url), "https://%s:%u" URL_PATH, j->name,
+		    j->https->settings.port);
+	rc = set_options(j, url);
+	if (rc == 0 && curl_multi_add_handle(j->https->multi, j->easy) != 0)
+		rc = -SMX_ENOMEM;
+	return rc;
+}
+
+static void
+start_or_finish(struct job *j)
+{
+	switch (start(j)) {
+	case 0:
+		break;
+	case -SMX_ENOENT:
+		finish(j, SMX_DIAG_HOST_PRIVATE, smx_slice(NULL, 0));
+		break;
+	default:
+		finish(j, SMX_DIAG_HOST_TIMEOUT, SMX_SLICE("out of memory"));
+		break;
+	}
+}
+
+static void
+start_ready(struct smx_https *h)
+{
+	struct smx_list *node;
+
+	/* One that ends at once comes back here: the loop goes on with it. */
+	if (h->starting)
+		return;
+	h->starting = true;
+	while (h->transfer_count < SMX_HTTPS_TRANSFER_MAX &&
+	    (node = smx_list_pop(&h->ready)) != NULL)
+		start_or_finish(SMX_ELEMENT(node, struct job, in_ready));
+	h->starting = false;
+}
+
+static void
+on_addresses(void *arg, const struct smx_dns_addresses *answer)
+{
+	struct job *j = arg;
+
+	if (answer->status == SMX_DNS_OK) {
+		j->addresses = *answer;
+		smx_list_push(&j->https->ready, &j->in_ready);
+		start_ready(j->https);
+	} else if (answer->status == SMX_DNS_NODATA ||
+	    answer->status == SMX_DNS_NXDOMAIN) {
+		finish(j, SMX_DIAG_HOST_NO_ADDRESS, smx_slice(NULL, 0));
+	} else {
+		finish(j, SMX_DIAG_HOST_DNS_FAILURE,
+		    answer->status == SMX_DNS_BOGUS
+			? SMX_SLICE("DNSSEC validation failed")
+			: answer->status == SMX_DNS_TIMEOUT
+			? SMX_SLICE("no answer in time")
+			: SMX_SLICE("look-up failed"));
+	}
+}
+
+int
+smx_https_get(struct smx_https *h, struct smx_slice host,
+    smx_https_curl_done *done, void *arg)
+{
+	struct job *j;
+
+	if (host.n > SMX_DOMAIN_MAX)
+		return -SMX_EINVAL;
+	j = calloc(1, sizeof(*j));
+	if (j == NULL)
+		return -SMX_ENOMEM;
+	j->https = h;
+	j->done = done;
+	j->arg = arg;
+	memcpy(j->name, host.p, host.n);
+	j->host = smx_slice(j->name, host.n);
+	smx_buf_init(&j->body, SMX_STS_BODY_MAX);
+	smx_list_init(&j->in_ready);
+	smx_list_init(&j->link);
+	smx_list_push(&h->jobs, &j->link);
+	if (smx_dns_ask_addresses(h->dns, host, on_addresses, j) < 0) {
+		free_job(j);
+		return -SMX_ENOMEM;
+	}
+	return 0;
+}
+
+int
+smx_https_set(struct smx_https *h, const struct smx_https_settings *settings,
+    struct smx_buf *reason)
+{
+	char *ca_file;
+
+	if (access(settings->ca_file, R_OK) < 0) {
+		smx_buf_printf(reason, "ca_file %s: %m", settings->ca_file);
+		return -SMX_EINVAL;
+	}
+	ca_file = strdup(settings->ca_file);
+	if (ca_file == NULL)
+		return -SMX_ENOMEM;
+	free(h->ca_file);
+	h->ca_file = ca_file;
+	h->settings = *settings;
+	h->settings.ca_file = ca_file;
+	return 0;
+}
+
+int
+smx_https_new(struct event_base *base, struct smx_dns *dns,
+    const struct smx_https_settings *settings, struct smx_https **ret,
+    struct smx_buf *reason)
+{
+	struct smx_https *h = calloc(1, sizeof(*h));
+	int rc = -SMX_ENOMEM;
+
+	if (h == NULL)
+		return rc;
+	h->base = base;
+	h->dns = dns;
+	smx_list_init(&h->jobs);
+	smx_list_init(&h->ready);
+	h->timer = event_new(base, -1, 0, on_timer, h);
+	h->multi = curl_multi_init();
+	if (h->timer != NULL && h->multi != NULL) {
+		curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+		curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
+		curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION,
+		    on_timer_change);
+		curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
+		rc = smx_https_set(h, settings, reason);
+	}
+	if (rc < 0) {
+		smx_https_free(&h);
+		return rc;
+	}
+	*ret = h;
+	return 0;
+}
+
+void
+smx_https_free(struct smx_https **hp)
+{
+	struct smx_https *h = *hp;
+
+	if (h == NULL)
+		return;
+	while (!smx_list_is_empty(&h->jobs))
+		free_job(SMX_ELEMENT(h->jobs.next, struct job, link));
+	if (h->multi != NULL)
+		curl_multi_cleanup(h->multi);
+	if (h->timer != NULL)
+		event_free(h->timer);
+	free(h->ca_file);
+	free(h);
+	*hp = NULL;
+}
