@@ -36,7 +36,15 @@ static const size_t offsets[] = {
 static struct {
 	struct smx_config *config;
 	struct smx_buf *reason;
+	cfg_t *root;
 } loading;
+
+/* The file being read; a section has no name of its own for it. */
+static const char *
+file_of(const cfg_t *cfg)
+{
+	return cfg->filename != NULL ? cfg->filename : loading.root->filename;
+}
 
 const struct smx_setting_row *
 smx_setting_row(enum smx_setting setting)
@@ -142,6 +150,9 @@ on_error(cfg_t *cfg, const char *format, va_list args)
 		return;
 	}
 	smx_buf_add_text(loading.reason, text);
+	if (strstr(text, "premature end") != NULL)
+		smx_buf_add_text(loading.reason,
+		    ": a \"}\" or a quote is missing");
 }
 
 /* "90s", "5m", "12h", "7d". */
@@ -290,11 +301,9 @@ on_setting(cfg_t *cfg, cfg_opt_t *opt)
 		i++;
 	if (i == SMX_SETTING_COUNT)
 		return 0;
-	if (cfg->filename != NULL) {
-		free(loading.config->origin[i].file);
-		loading.config->origin[i].file = strdup(cfg->filename);
-		loading.config->origin[i].line = cfg->line;
-	}
+	free(loading.config->origin[i].file);
+	loading.config->origin[i].file = strdup(file_of(cfg));
+	loading.config->origin[i].line = cfg->line;
 	switch (types[i]) {
 	case TEXT:
 		return check_text(cfg, i, cfg_opt_getnstr(opt, 0));
@@ -438,6 +447,7 @@ read_file(const char *path, struct smx_config *c, struct smx_buf *reason)
 		return -SMX_ENOMEM;
 	cfg_set_error_function(root, on_error);
 	loading.config = c;
+	loading.root = root;
 	loading.reason = reason;
 	rc = parse(root, path, reason);
 	if (rc == 0)

@@ -1,0 +1,291 @@
+/*
+ * strictmx inspect: parse a record or a policy, and say what is wrong with it.
+ */
+#include <argp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/strictmx/command.h"
+#include "app/strictmx/out_findings.h"
+#include "base/scan.h"
+#include "core/json.h"
+#include "core/limits.h"
+#include "core/sts_match.h"
+#include "core/sts_txt.h"
+
+/* One byte more than is allowed is enough to see that it is too much. */
+#define INPUT_MAX  ((size_t)16 << 20)
+#define OUTPUT_MAX ((size_t)64 << 20)
+
+enum input_type { TYPE_GUESS, TYPE_RECORD, TYPE_POLICY };
+
+struct inspect {
+	enum input_type type;
+	const char *mx;
+	bool json;
+	const char *path;
+	struct smx_slice input;
+	struct smx_arena arena;
+	struct smx_diag items[SMX_DIAG_COUNT_MAX];
+	struct smx_diag_list diags;
+	bool parsed; /* what the daemon would use */
+	bool valid;  /* without any error */
+	bool match;
+	struct smx_sts_txt txt;
+	struct smx_sts_policy policy;
+};
+
+static const struct argp_option options[] = {
+	{ "type", 't', "TYPE", 0,
+	    "What the input is: record or policy; without it, a guess", 0 },
+	{ "mx", 'm', "HOST", 0,
+	    "Also say whether the policy allows this MX host", 0 },
+	{ "json", 'j', NULL, 0, "Write JSON", 0 },
+	{ 0 },
+};
+
+static error_t
+on_option(int key, char *arg, struct argp_state *state)
+{
+	struct inspect *in = state->input;
+
+	switch (key) {
+	case 't':
+		if (strcmp(arg, "record") == 0)
+			in->type = TYPE_RECORD;
+		else if (strcmp(arg, "policy") == 0)
+			in->type = TYPE_POLICY;
+		else
+			argp_error(state,
+			    "unknown type \"%s\": it is record or policy", arg);
+		return 0;
+	case 'm':
+		in->mx = arg;
+		return 0;
+	case 'j':
+		in->json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (in->path != NULL)
+			argp_error(state, "one file at a time");
+		in->path = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (in->path == NULL)
+			argp_error(state,
+			    "the file is missing; \"-\" reads "
+			    "standard input");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp argp = {
+	.options = options,
+	.parser = on_option,
+	.args_doc = "FILE|-",
+	.doc =
+	    "Parse an _mta-sts TXT record or an MTA-STS policy, and say what "
+	    "is wrong with it and how to mend it.\v"
+	    "A record may stand in quotes, as dig(1) prints it.\n\n"
+	    "Exit status: 0 valid, 1 not valid, 2 wrong usage, 3 the file "
+	    "can't be read.",
+};
+
+/* A record has "=" before any ":"; a policy the other way round. */
+static enum input_type
+guess(struct smx_slice s)
+{
+	size_t equals = smx_slice_find(s, '=');
+	size_t colon = smx_slice_find(s, ':');
+
+	return equals < colon ? TYPE_RECORD : TYPE_POLICY;
+}
+
+/*
+ * A record as dig prints it: character-strings in quotes, which are joined.
+ * Without quotes it is taken as it is, but for the line end of the file.
+ */
+static struct smx_slice
+unquote(struct inspect *in, struct smx_slice s)
+{
+	char *to;
+	size_t n = 0;
+	bool inside = false;
+
+	if (s.n > 0 && s.p[s.n - 1] == '\n')
+		s.n--;
+	if (s.n > 0 && s.p[s.n - 1] == '\r')
+		s.n--;
+	if (s.n == 0 || s.p[0] != '"')
+		return s;
+	to = smx_arena_take(&in->arena, s.n, 1);
+	if (to == NULL)
+		return s;
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '"') {
+			inside = !inside;
+		} else if (inside && s.p[i] == '\\' && i + 1 < s.n) {
+			to[n++] = s.p[++i];
+		} else if (inside || !smx_scan_is_wsp(s.p[i])) {
+			to[n++] = s.p[i];
+		}
+	}
+	return smx_slice(to, n);
+}
+
+static int
+parse(struct inspect *in)
+{
+	int rc;
+
+	if (in->type == TYPE_GUESS)
+		in->type = guess(in->input);
+	if (in->type == TYPE_RECORD) {
+		in->input = unquote(in, in->input);
+		rc = smx_sts_txt_parse(&in->arena, in->input, &in->diags,
+		    &in->txt);
+	} else {
+		rc = smx_sts_policy_parse(&in->arena, in->input, &in->diags,
+		    &in->policy);
+	}
+	if (rc == -SMX_ENOMEM)
+		return rc;
+	in->parsed = rc == 0;
+	in->valid = !smx_diag_list_has_error(&in->diags);
+	if (in->mx != NULL && in->parsed && in->type == TYPE_POLICY)
+		in->match = smx_sts_match_policy(&in->policy,
+		    smx_slice_text(in->mx));
+	return 0;
+}
+
+static void
+print_extensions(struct smx_buf *out, const struct smx_sts_extension *e,
+    size_t count)
+{
+	smx_buf_add_text(out, "\"extensions\":[");
+	for (size_t i = 0; i < count; i++) {
+		smx_buf_add_text(out, i > 0 ? ",{\"name\":" : "{\"name\":");
+		smx_json_print_text(out, e[i].name);
+		smx_buf_add_text(out, ",\"value\":");
+		smx_json_print_text(out, e[i].value);
+		smx_buf_add_char(out, '}');
+	}
+	smx_buf_add_char(out, ']');
+}
+
+static void
+print_policy_json(const struct inspect *in, struct smx_buf *out)
+{
+	const struct smx_sts_policy *p = &in->policy;
+
+	smx_buf_printf(out,
+	    ",\"policy\":{\"version\":\"STSv1\",\"mode\":\"%s\","
+	    "\"max_age\":%u,\"mx\":[",
+	    smx_sts_mode_text(p->mode), p->max_age_s);
+	for (size_t i = 0; i < p->mx_count; i++) {
+		if (i > 0)
+			smx_buf_add_char(out, ',');
+		smx_json_print_text(out, p->mx[i]);
+	}
+	smx_buf_add_text(out, "],");
+	print_extensions(out, p->extensions, p->extension_count);
+	smx_buf_add_char(out, '}');
+}
+
+static void
+print_json(const struct inspect *in, struct smx_buf *out)
+{
+	bool is_policy = in->type == TYPE_POLICY;
+
+	smx_buf_printf(out, "{\"type\":\"%s\",\"valid\":%s",
+	    is_policy ? "policy" : "record", in->valid ? "true" : "false");
+	if (in->parsed && is_policy) {
+		print_policy_json(in, out);
+	} else if (in->parsed) {
+		smx_buf_add_text(out,
+		    ",\"record\":{\"version\":\"STSv1\","
+		    "\"id\":");
+		smx_json_print_text(out, in->txt.id);
+		smx_buf_add_char(out, ',');
+		print_extensions(out, in->txt.extensions,
+		    in->txt.extension_count);
+		smx_buf_add_char(out, '}');
+	}
+	if (in->mx != NULL && is_policy)
+		smx_buf_printf(out, ",\"match\":%s",
+		    in->match ? "true" : "false");
+	smx_buf_add_char(out, ',');
+	smx_out_findings_json(&in->diags, out);
+	smx_buf_add_text(out, "}\n");
+}
+
+static void
+print_match(const struct inspect *in, struct smx_buf *out)
+{
+	smx_buf_add_text(out, "mx ");
+	smx_buf_add_escaped(out, smx_slice_text(in->mx));
+	smx_buf_add_text(out,
+	    !in->parsed     ? ": the policy is not valid, it allows nothing\n"
+		: in->match ? ": allowed by the policy\n"
+			    : ": not allowed by the policy\n");
+}
+
+static void
+print_text(const struct inspect *in, const char *name, struct smx_buf *out)
+{
+	const char *type = in->type == TYPE_POLICY ? "policy" : "record";
+
+	smx_out_findings_text(&in->diags, in->input, name,
+	    isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL, out);
+	if (!in->valid)
+		smx_buf_printf(out, "%s: not a valid %s%s\n", name, type,
+		    in->parsed ? ", though strictmxd uses it" : "");
+	else if (in->type == TYPE_POLICY)
+		smx_buf_printf(out,
+		    "%s: a valid policy: mode %s, max_age %u (%.1f days), "
+		    "%zu mx\n",
+		    name, smx_sts_mode_text(in->policy.mode),
+		    in->policy.max_age_s, in->policy.max_age_s / 86400.0,
+		    in->policy.mx_count);
+	else
+		smx_buf_printf(out, "%s: a valid record: id %.*s\n", name,
+		    (int)in->txt.id.n, in->txt.id.p);
+	if (in->mx != NULL && in->type == TYPE_POLICY)
+		print_match(in, out);
+}
+
+int
+smx_cmd_inspect(struct smx_command_context *c, int argc, char **argv)
+{
+	struct inspect in = { 0 };
+	struct smx_buf file, out;
+	int status = SMX_EXIT_NO_INPUT;
+
+	(void)c;
+	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	smx_buf_init(&out, OUTPUT_MAX);
+	smx_arena_init(&in.arena, NULL, 0, SMX_STS_ARENA_MAX + INPUT_MAX);
+	smx_diag_list_init(&in.diags, in.items, SMX_DIAG_COUNT_MAX);
+	if (!smx_command_read(in.path, INPUT_MAX, &file))
+		goto out;
+	in.input = smx_buf_slice(&file);
+	if (parse(&in) < 0) {
+		smx_command_complain("out of memory");
+		goto out;
+	}
+	if (in.json)
+		print_json(&in, &out);
+	else
+		print_text(&in, strcmp(in.path, "-") == 0 ? "input" : in.path,
+		    &out);
+	if (smx_command_write(&out))
+		status = in.valid ? SMX_EXIT_OK : SMX_EXIT_BAD;
+out:
+	smx_buf_done(&file);
+	smx_buf_done(&out);
+	smx_arena_done(&in.arena);
+	return status;
+}

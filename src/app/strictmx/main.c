@@ -1,0 +1,165 @@
+/*
+ * strictmx: the command line. Finds the subcommand and hands over.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/config.h"
+#include "app/strictmx/command.h"
+#include "io/log_out.h"
+
+const char *argp_program_version = "strictmx " SMX_VERSION;
+
+static const struct command {
+	const char *name;
+	const char *invocation; /* argv[0] in messages */
+	int (*run)(struct smx_command_context *c, int argc, char **argv);
+	const char *text;
+} commands[] = {
+	{ "inspect", "strictmx inspect", smx_cmd_inspect,
+	    "parse a record or a policy and say what is wrong with it" },
+	{ "query", "strictmx query", smx_cmd_query,
+	    "ask a running daemon, as an MTA does" },
+	{ "cache", "strictmx cache", smx_cmd_cache,
+	    "export or import the cached policies" },
+	{ "config", "strictmx config", smx_cmd_config,
+	    "check or show the configuration" },
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static void
+print_help(FILE *to)
+{
+	fputs("Usage: strictmx [-c FILE] SUBCOMMAND [OPTION...] [ARGUMENT...]\n"
+	      "MTA-STS (RFC 8461) for people and scripts.\n\n",
+	    to);
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].text);
+	fputs("\n  -c, --config=FILE  read FILE instead of " SMX_CONFIG_FILE
+	      "\n"
+	      "  --help, --version\n\n"
+	      "\"strictmx SUBCOMMAND --help\" tells more. See also "
+	      "strictmx(1).\n",
+	    to);
+}
+
+void
+smx_command_complain(const char *format, ...)
+{
+	char text[4096];
+	char escaped[4 * sizeof(text)];
+	struct smx_buf line;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	smx_buf_init_fixed(&line, escaped, sizeof(escaped));
+	smx_buf_add_escaped(&line, smx_slice_text(text));
+	fprintf(stderr, "strictmx: %s\n", smx_buf_text(&line));
+}
+
+bool
+smx_command_read(const char *path, size_t max, struct smx_buf *to)
+{
+	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	char chunk[8192];
+	size_t n;
+	int error = 0;
+
+	smx_buf_init(to, max);
+	if (f == NULL) {
+		smx_command_complain("%s: %s", path, strerror(errno));
+		return false;
+	}
+	errno = 0;
+	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
+		smx_buf_add(to, smx_slice(chunk, n));
+	if (ferror(f))
+		error = errno != 0 ? errno : EIO;
+	if (f != stdin)
+		fclose(f);
+	if (error != 0) {
+		smx_command_complain("%s: %s", path, strerror(error));
+		return false;
+	}
+	if (smx_buf_status(to) < 0) {
+		smx_command_complain("%s: longer than %zu bytes", path, max);
+		return false;
+	}
+	return true;
+}
+
+bool
+smx_command_write(const struct smx_buf *from)
+{
+	if (smx_buf_status(from) < 0) {
+		smx_command_complain("output: %s",
+		    smx_status_text(smx_buf_status(from)));
+		return false;
+	}
+	if (fwrite(from->p, 1, from->n, stdout) != from->n ||
+	    fflush(stdout) != 0) {
+		smx_command_complain("standard output: %s", strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+static int
+run(struct smx_command_context *context, int argc, char **argv)
+{
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		if (strcmp(argv[0], commands[i].name) != 0)
+			continue;
+		argv[0] = (char *)commands[i].invocation;
+		return commands[i].run(context, argc, argv);
+	}
+	smx_command_complain("unknown subcommand \"%s\"; there are: inspect, "
+			     "query, cache, config",
+	    argv[0]);
+	return SMX_EXIT_USAGE;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct smx_command_context context = { 0 };
+	int i = 1;
+
+	argp_err_exit_status = SMX_EXIT_USAGE;
+	smx_log_out_start(SMX_LOG_WARNING);
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		if (strcmp(argv[i], "--help") == 0 ||
+		    strcmp(argv[i], "-?") == 0) {
+			print_help(stdout);
+			return SMX_EXIT_OK;
+		}
+		if (strcmp(argv[i], "--version") == 0 ||
+		    strcmp(argv[i], "-V") == 0) {
+			puts(argp_program_version);
+			return SMX_EXIT_OK;
+		}
+		if (strncmp(argv[i], "--config=", 9) == 0) {
+			context.config_path = argv[i] + 9;
+		} else if ((strcmp(argv[i], "-c") == 0 ||
+			       strcmp(argv[i], "--config") == 0) &&
+		    i + 1 < argc) {
+			context.config_path = argv[++i];
+		} else {
+			smx_command_complain("unknown option \"%s\", or its "
+					     "argument is missing",
+			    argv[i]);
+			return SMX_EXIT_USAGE;
+		}
+	}
+	if (i == argc) {
+		print_help(stderr);
+		return SMX_EXIT_USAGE;
+	}
+	return run(&context, argc - i, argv + i);
+}

@@ -1,0 +1,94 @@
+#include <jansson.h>
+
+#include "core/json.h"
+#include "base/scan.h"
+
+static void
+add_escape(struct smx_buf *out, unsigned char c)
+{
+	static const char hex[] = "0123456789abcdef";
+	char text[6] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
+
+	switch (c) {
+	case '"':
+		smx_buf_add(out, SMX_SLICE("\\\""));
+		break;
+	case '\\':
+		smx_buf_add(out, SMX_SLICE("\\\\"));
+		break;
+	case '\n':
+		smx_buf_add(out, SMX_SLICE("\\n"));
+		break;
+	case '\r':
+		smx_buf_add(out, SMX_SLICE("\\r"));
+		break;
+	case '\t':
+		smx_buf_add(out, SMX_SLICE("\\t"));
+		break;
+	default:
+		smx_buf_add(out, smx_slice(text, sizeof(text)));
+		break;
+	}
+}
+
+void
+smx_json_print_text(struct smx_buf *out, struct smx_slice text)
+{
+	smx_buf_add_char(out, '"');
+	for (size_t i = 0; i < text.n;) {
+		unsigned char c = (unsigned char)text.p[i];
+		size_t n = smx_scan_utf8(smx_slice_from(text, i));
+
+		if (n == 0) {
+			smx_buf_add(out, SMX_SLICE("\xef\xbf\xbd"));
+			n = 1;
+		} else if (c < ' ' || c == 0x7f || c == '"' || c == '\\') {
+			add_escape(out, c);
+		} else {
+			smx_buf_add(out, smx_slice(text.p + i, n));
+		}
+		i += n;
+	}
+	smx_buf_add_char(out, '"');
+}
+
+int
+smx_json_read_texts(struct smx_arena *a, struct smx_slice json,
+    const char *const *names, size_t count, struct smx_slice *ret,
+    struct smx_buf *what)
+{
+	json_error_t error;
+	json_t *root;
+	int rc = 0;
+
+	if (json.n > SMX_JSON_BYTES_MAX) {
+		smx_buf_printf(what, "it is longer than %zu bytes",
+		    SMX_JSON_BYTES_MAX);
+		return -SMX_ELIMIT;
+	}
+	root = json_loadb(json.p, json.n,
+	    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+	if (root == NULL) {
+		smx_buf_printf(what, "no JSON: %s (column %d)", error.text,
+		    error.column);
+		return -SMX_EPARSE;
+	}
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		const json_t *value = json_object_get(root, names[i]);
+
+		if (!json_is_string(value)) {
+			smx_buf_printf(what, "it has no text \"%s\"", names[i]);
+			rc = -SMX_EPARSE;
+			break;
+		}
+		ret[i].n = json_string_length(value);
+		ret[i].p = smx_arena_copy(a,
+		    smx_slice(json_string_value(value), ret[i].n));
+		if (ret[i].p == NULL) {
+			smx_buf_add_text(what, "out of memory");
+			rc = -SMX_ENOMEM;
+		}
+	}
+	json_decref(root);
+	return rc;
+}
