@@ -293,6 +293,9 @@ on_setting(cfg_t *cfg, cfg_opt_t *opt)
 	const char *section = cfg_name(cfg);
 	size_t i = 0;
 
+	/* The defaults of lists are parsed too, before there is a file. */
+	if (loading.root == NULL)
+		return 0;
 	if (strcmp(section, "root") == 0)
 		section = "top";
 	while (i < SMX_SETTING_COUNT &&
@@ -453,6 +456,7 @@ read_file(const char *path, struct smx_config *c, struct smx_buf *reason)
 	if (rc == 0)
 		rc = take_values(root, c);
 	cfg_free(root);
+	loading.root = NULL;
 	return rc;
 }
 
