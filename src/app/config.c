@@ -136,9 +136,7 @@ on_error(cfg_t *cfg, const char *format, va_list args)
 	if (loading.reason->n > 0)
 		return;
 	vsnprintf(text, sizeof(text), format, args);
-	smx_buf_printf(loading.reason,
-	    "%s:%d: ", cfg->filename != NULL ? cfg->filename : "configuration",
-	    cfg->line);
+	smx_buf_printf(loading.reason, "%s:%d: ", file_of(cfg), cfg->line);
 	if (strncmp(text, unknown, sizeof(unknown) - 1) == 0) {
 		char *name = text + sizeof(unknown) - 1;
 

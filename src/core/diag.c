@@ -29,20 +29,11 @@ smx_diag_push(struct smx_diag_list *l, struct smx_diag d)
 	if (row->severity == SMX_DIAG_ERROR && !row->forgiven &&
 	    l->fatal.code == SMX_DIAG_OK)
 		l->fatal = d;
+	if (row->severity == SMX_DIAG_ERROR)
+		l->has_error = true;
 	if (l->count < l->max)
 		l->items[l->count] = d;
 	l->count++;
-}
-
-bool
-smx_diag_list_has_error(const struct smx_diag_list *l)
-{
-	if (l->fatal.code != SMX_DIAG_OK)
-		return true;
-	for (size_t i = 0; i < smx_diag_list_kept(l); i++)
-		if (rows[l->items[i].code].severity == SMX_DIAG_ERROR)
-			return true;
-	return false;
 }
 
 const char *

@@ -52,6 +52,7 @@ struct smx_diag_list {
 	struct smx_diag *items;
 	size_t max;
 	size_t count; /* met, also those beyond max */
+	bool has_error; /* one is an error, forgiven or not */
 	/* The first error that is not forgiven; code SMX_DIAG_OK: none. */
 	struct smx_diag fatal;
 };
@@ -69,10 +70,14 @@ smx_diag_list_kept(const struct smx_diag_list *l)
 	return l->count < l->max ? l->count : l->max;
 }
 
-void smx_diag_push(struct smx_diag_list *l, struct smx_diag d);
-
 /** @return true when a finding is an error, forgiven or not. */
-bool smx_diag_list_has_error(const struct smx_diag_list *l);
+static inline bool
+smx_diag_list_has_error(const struct smx_diag_list *l)
+{
+	return l->has_error;
+}
+
+void smx_diag_push(struct smx_diag_list *l, struct smx_diag d);
 
 /** @return the row of a code; SMX_DIAG_OK has one too. */
 const struct smx_diag_row *smx_diag_row(enum smx_diag_code code);

@@ -77,10 +77,6 @@ is_value_char(char c)
 static void
 parse_id(struct parse *p, struct smx_slice field, struct smx_slice value)
 {
-	if (p->has_id) {
-		find(p, SMX_DIAG_TXT_DUPLICATE, smx_slice(field.p, 2));
-		return;
-	}
 	p->has_id = true;
 	if (value.n == 0) {
 		find(p, SMX_DIAG_TXT_ID_EMPTY, field);
@@ -135,7 +131,9 @@ parse_extension(struct parse *p, struct smx_slice name, struct smx_slice value)
 			return;
 		}
 	}
-	if (smx_slice_equal(name, SMX_SLICE("v"))) {
+	/* Those behind the first are extensions, which are ignored. */
+	if (smx_slice_equal(name, SMX_SLICE("v")) ||
+	    smx_slice_equal(name, SMX_SLICE("id"))) {
 		find(p, SMX_DIAG_TXT_DUPLICATE, name);
 		return;
 	}
@@ -155,7 +153,7 @@ parse_field(struct parse *p, struct smx_slice field)
 	} else if (smx_scan_is_wsp(name.p[name.n - 1]) ||
 	    (value.n > 0 && smx_scan_is_wsp(value.p[0]))) {
 		find(p, SMX_DIAG_TXT_EQUALS_BLANK, field);
-	} else if (smx_slice_equal(name, SMX_SLICE("id"))) {
+	} else if (smx_slice_equal(name, SMX_SLICE("id")) && !p->has_id) {
 		parse_id(p, field, value);
 	} else {
 		parse_extension(p, name, value);
