@@ -6,6 +6,8 @@
 /* Room in the caller's frame: most policies have fewer mx lines than this. */
 #define FIRST_MX         8
 #define FIRST_EXTENSIONS 4
+/* Repeated mx lines are looked for among so many. */
+#define REPEATED_MX 64
 
 /* One pass over a body. */
 struct parse {
@@ -117,6 +119,23 @@ parse_max_age(struct parse *p, struct smx_slice key, struct smx_slice value)
 	p->max_age_s = (uint32_t)seconds;
 }
 
+/* Is this meant as an IPv6 address? */
+static bool
+is_ipv6(struct smx_slice s)
+{
+	size_t colons = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		char c = smx_scan_lower(s.p[i]);
+
+		colons += c == ':';
+		if (c != ':' && c != '.' && !smx_scan_is_digit(c) &&
+		    (c < 'a' || c > 'f'))
+			return false;
+	}
+	return colons >= 2;
+}
+
 /* Why an mx value is not valid. */
 static enum smx_diag_code
 judge_mx(struct smx_slice value)
@@ -130,11 +149,11 @@ judge_mx(struct smx_slice value)
 		if (smx_scan_is_wsp(value.p[i]) || value.p[i] == ',' ||
 		    value.p[i] == ';')
 			return SMX_DIAG_POLICY_MX_LIST;
-	if (value.p[0] == '[' || smx_slice_find(value, ':') < value.n)
+	if (value.p[0] == '[' || is_ipv6(value))
 		return SMX_DIAG_POLICY_MX_ADDRESS;
 	if (smx_slice_starts(value, SMX_SLICE("*.")))
 		name = smx_slice_from(value, 2);
-	if (smx_slice_find(name, '*') < name.n)
+	if (name.n == 0 || smx_slice_find(name, '*') < name.n)
 		return SMX_DIAG_POLICY_MX_WILDCARD;
 	if (smx_domain_is_ipv4(name))
 		return SMX_DIAG_POLICY_MX_ADDRESS;
@@ -155,6 +174,12 @@ parse_mx(struct parse *p, struct smx_slice value)
 	if (!smx_domain_is_host(name)) {
 		find(p, judge_mx(value), value);
 		return 0;
+	}
+	for (size_t i = 0; i < p->mx_count && i < REPEATED_MX; i++) {
+		if (smx_domain_equal(p->mx[i], value)) {
+			find(p, SMX_DIAG_POLICY_MX_REPEATED, value);
+			break;
+		}
 	}
 	p->mx = grow(p->arena, p->mx, p->mx_count, &p->mx_size, sizeof(*p->mx),
 	    FIRST_MX);
