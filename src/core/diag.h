@@ -51,7 +51,7 @@ struct smx_diag_row {
 struct smx_diag_list {
 	struct smx_diag *items;
 	size_t max;
-	size_t count; /* met, also those beyond max */
+	size_t count;   /* met, also those beyond max */
 	bool has_error; /* one is an error, forgiven or not */
 	/* The first error that is not forgiven; code SMX_DIAG_OK: none. */
 	struct smx_diag fatal;

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "core/postfix.h"
+#include "base/require.h"
 #include "base/scan.h"
 #include "core/domain.h"
 #include "core/limits.h"
@@ -119,9 +120,11 @@ is_safe(struct smx_slice line)
 	return line.n > 0;
 }
 
-static void
-add_policy_strings(struct smx_buf *out, struct smx_slice body)
+static uint32_t
+add_safe_lines(struct smx_buf *out, struct smx_slice body)
 {
+	uint32_t count = 0;
+
 	while (body.n > 0) {
 		size_t end = smx_slice_find(body, '\n');
 		struct smx_slice line = smx_slice(body.p, end);
@@ -130,46 +133,141 @@ add_policy_strings(struct smx_buf *out, struct smx_slice body)
 			line.n--;
 		line = smx_scan_trim_end(line);
 		if (is_safe(line)) {
-			smx_buf_add(out, SMX_SLICE(" { policy_string = "));
 			smx_buf_add(out, line);
-			smx_buf_add(out, SMX_SLICE(" }"));
+			smx_buf_add_char(out, '\n');
+			count++;
 		}
 		body = smx_slice_from(body, end + 1);
 	}
+	return count;
 }
 
 int
-smx_postfix_print(struct smx_arena *scratch,
-    const struct smx_sts_policy *policy, struct smx_slice domain,
-    struct smx_buf *out, size_t *ret_plain_bytes)
+smx_postfix_compile(struct smx_arena *scratch,
+    const struct smx_sts_policy *policy, struct smx_buf *out,
+    struct smx_postfix *ret)
 {
-	size_t start = out->n, count;
+	size_t start = out->n, mx_end, count;
+	struct smx_postfix p = { 0 };
 	struct smx_slice *names;
 	int rc = distinct_mx(scratch, policy, &names, &count);
 
 	if (rc < 0)
 		return rc;
-	smx_buf_add(out, SMX_SLICE("secure match="));
+	p.mx_count = (uint32_t)count;
 	for (size_t i = 0; i < count; i++) {
-		if (i > 0)
-			smx_buf_add_char(out, ':');
-		/* Postfix writes the wildcard as a leading dot. */
-		add_lower(out, smx_slice_from(names[i], names[i].p[0] == '*'));
+		p.wildcard_count += names[i].p[0] == '*';
+		add_lower(out, names[i]);
+		smx_buf_add_char(out, ':');
 	}
-	smx_buf_add(out, SMX_SLICE(" servername=hostname"));
+	mx_end = out->n;
+	p.line_count = add_safe_lines(out, policy->body);
 	if (smx_buf_status(out) < 0)
 		return smx_buf_status(out);
-	*ret_plain_bytes = out->n - start;
-	smx_buf_add(out, SMX_SLICE(" policy_type=sts policy_domain="));
-	smx_buf_add(out, domain);
-	for (size_t i = 0; i < count; i++) {
-		smx_buf_add(out, SMX_SLICE(" mx_host_pattern="));
-		add_lower(out, names[i]);
+	p.mx = smx_slice(out->p + start, mx_end - start);
+	p.lines = smx_slice(out->p + mx_end, out->n - mx_end);
+	*ret = p;
+	return 0;
+}
+
+/* The fixed parts of a text; a literal's NUL does not count. */
+#define LEVEL           "secure match="
+#define SERVERNAME      " servername=hostname"
+#define TYPE            " policy_type=sts policy_domain="
+#define PATTERN         " mx_host_pattern="
+#define STRING          " { policy_string = "
+#define STRING_END      " }"
+#define LENGTH(literal) (sizeof(literal) - 1)
+
+/* Of the patterns in a plain text: without the stars, and one ":" less. */
+static size_t
+plain_bytes(const struct smx_postfix *p)
+{
+	return LENGTH(LEVEL) + p->mx.n - p->wildcard_count - 1 +
+	    LENGTH(SERVERNAME);
+}
+
+static size_t
+tlsrpt_bytes(const struct smx_postfix *p, struct smx_slice domain)
+{
+	return LENGTH(TYPE) + domain.n + p->mx.n +
+	    p->mx_count * (LENGTH(PATTERN) - 1) + p->lines.n +
+	    p->line_count * (LENGTH(STRING) + LENGTH(STRING_END) - 1);
+}
+
+static char *
+put(char *to, struct smx_slice s)
+{
+	memcpy(to, s.p, s.n);
+	return to + s.n;
+}
+
+static char *
+put_plain(char *to, const struct smx_postfix *p)
+{
+	struct smx_slice rest = p->mx;
+
+	to = put(to, SMX_SLICE(LEVEL));
+	while (rest.n > 0) {
+		size_t end = smx_slice_find(rest, ':');
+		/* Postfix writes the wildcard as a leading dot. */
+		size_t star = rest.p[0] == '*';
+
+		to = put(to, smx_slice(rest.p + star, end - star));
+		rest = smx_slice_from(rest, end + 1);
+		if (rest.n > 0)
+			*to++ = ':';
 	}
-	add_policy_strings(out, policy->body);
-	if (smx_buf_status(out) < 0 || out->n - start > TEXT_MAX) {
-		out->n = start + *ret_plain_bytes;
-		out->status = 0;
+	return put(to, SMX_SLICE(SERVERNAME));
+}
+
+/* Write each piece of @p list that ends with @p mark between two texts. */
+static char *
+put_each(char *to, struct smx_slice list, char mark, struct smx_slice before,
+    struct smx_slice behind)
+{
+	while (list.n > 0) {
+		size_t end = smx_slice_find(list, mark);
+
+		to = put(to, before);
+		to = put(to, smx_slice(list.p, end));
+		to = put(to, behind);
+		list = smx_slice_from(list, end + 1);
 	}
+	return to;
+}
+
+int
+smx_postfix_print(const struct smx_postfix *p, struct smx_slice domain,
+    bool tlsrpt, struct smx_buf *out)
+{
+	size_t bytes = plain_bytes(p);
+	size_t more = tlsrpt ? tlsrpt_bytes(p, domain) : 0;
+	char *start = NULL, *to;
+
+	if (bytes + more > TEXT_MAX)
+		more = 0;
+	if (more > 0) {
+		start = smx_buf_reserve(out, bytes + more);
+		if (start == NULL && smx_buf_status(out) == -SMX_ELIMIT) {
+			out->status = 0;
+			more = 0;
+		}
+	}
+	if (more == 0)
+		start = smx_buf_reserve(out, bytes);
+	if (start == NULL)
+		return smx_buf_status(out);
+	to = put_plain(start, p);
+	if (more > 0) {
+		to = put(to, SMX_SLICE(TYPE));
+		to = put(to, domain);
+		to = put_each(to, p->mx, ':', SMX_SLICE(PATTERN),
+		    smx_slice("", 0));
+		to = put_each(to, p->lines, '\n', SMX_SLICE(STRING),
+		    SMX_SLICE(STRING_END));
+	}
+	SMX_REQUIRE((size_t)(to - start) == bytes + more);
+	out->n += bytes + more;
 	return 0;
 }

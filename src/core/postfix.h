@@ -12,32 +12,61 @@
 #ifndef SMX_CORE_POSTFIX_H
 #define SMX_CORE_POSTFIX_H
 
+#include <stdbool.h>
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "core/sts_policy.h"
 
 /**
- * Append the text for a policy in mode enforce:
- *
- *   secure match=a.example:.b.example servername=hostname
- *
- * and behind it, for Postfix >= 3.10, " policy_type=sts policy_domain=..."
- * with one mx_host_pattern for each pattern and one policy_string for each
- * line. Names are in lower case, repeated ones are dropped, the order is the
- * file's. The first @p ret_plain_bytes of the text are the plain form.
- *
- * When the whole would be longer than a reply may be, only the plain form is
- * written.
+ * What Postfix is told of a policy in mode enforce, checked and in few bytes.
+ * The slices borrow from what smx_postfix_compile() has written.
+ */
+struct smx_postfix {
+	/* The patterns, each with ":" behind it: in lower case, "*." kept,
+	 * repeated ones dropped, in the file's order. */
+	struct smx_slice mx;
+	/* The lines of the body that can stand in a policy_string, each with a
+	 * line feed behind it. */
+	struct smx_slice lines;
+	uint32_t mx_count;
+	uint32_t wildcard_count;
+	uint32_t line_count;
+};
+
+/**
+ * Bring a policy into the form in which it is kept.
  *
  * @param scratch  for the search for repeated names.
- * @param domain   the Policy Domain in canonical form.
+ * @param policy   of mode enforce.
+ * @param out      takes the bytes; @p ret borrows from it.
  *
  * @retval 0
  * @retval -SMX_ENOMEM
- * @retval -SMX_ELIMIT  @p out is too small for the plain form.
+ * @retval -SMX_ELIMIT  @p out is too small.
  */
-int smx_postfix_print(struct smx_arena *scratch,
-    const struct smx_sts_policy *policy, struct smx_slice domain,
-    struct smx_buf *out, size_t *ret_plain_bytes) SMX_CHECKED;
+int smx_postfix_compile(struct smx_arena *scratch,
+    const struct smx_sts_policy *policy, struct smx_buf *out,
+    struct smx_postfix *ret) SMX_CHECKED;
+
+/**
+ * Append the text of a policy:
+ *
+ *   secure match=a.example:.b.example servername=hostname
+ *
+ * and behind it, with @p tlsrpt, for Postfix >= 3.10, " policy_type=sts
+ * policy_domain=..." with one mx_host_pattern for each pattern and one
+ * policy_string for each line.
+ *
+ * When the whole would be longer than a reply may be, or than @p out has room
+ * for, only the plain form is written. No allocation in a fixed buffer.
+ *
+ * @param domain  the Policy Domain in canonical form.
+ *
+ * @retval 0
+ * @retval -SMX_ELIMIT, -SMX_ENOMEM  not even the plain form fits.
+ */
+int smx_postfix_print(const struct smx_postfix *p, struct smx_slice domain,
+    bool tlsrpt, struct smx_buf *out) SMX_CHECKED;
 
 #endif

@@ -3,7 +3,6 @@
 #include "engine/cache.h"
 #include "base/require.h"
 #include "core/limits.h"
-#include "core/postfix.h"
 
 int
 smx_cache_init(struct smx_cache *c, const uint64_t seed[2])
@@ -84,31 +83,36 @@ hash_body(struct smx_slice body)
 	return h;
 }
 
+struct smx_postfix
+smx_cache_policy_postfix(const struct smx_cache_policy *p)
+{
+	const char *mx = p->bytes + p->id_bytes;
+
+	return (struct smx_postfix){
+		.mx = smx_slice(mx, p->mx_bytes),
+		.lines = smx_slice(mx + p->mx_bytes, p->lines_bytes),
+		.mx_count = p->mx_count,
+		.wildcard_count = p->wildcard_count,
+		.line_count = p->line_count,
+	};
+}
+
 struct smx_cache_policy *
 smx_cache_policy_new(struct smx_arena *scratch,
-    const struct smx_sts_policy *policy, struct smx_slice domain,
-    struct smx_slice id)
+    const struct smx_sts_policy *policy, struct smx_slice id)
 {
 	struct smx_cache_policy *p = NULL;
-	char storage[2048];
-	struct smx_buf text;
-	size_t plain_bytes = 0;
+	struct smx_postfix postfix = { 0 };
+	struct smx_buf bytes;
 
-	smx_buf_init_fixed(&text, storage, sizeof(storage));
-	if (policy->mode == SMX_STS_ENFORCE) {
-		int rc = smx_postfix_print(scratch, policy, domain, &text,
-		    &plain_bytes);
-
-		/* The text did not fit, or only its plain form did. */
-		if (rc == -SMX_ELIMIT || (rc == 0 && text.n == plain_bytes)) {
-			smx_buf_init(&text, 3 * SMX_SOCKETMAP_REPLY_MAX);
-			rc = smx_postfix_print(scratch, policy, domain, &text,
-			    &plain_bytes);
-		}
-		if (rc < 0)
-			goto out;
-	}
-	p = malloc(sizeof(*p) + id.n + text.n);
+	/* Patterns and lines: each no longer than the body. */
+	smx_buf_init(&bytes, 2 * SMX_STS_BODY_MAX + 2);
+	smx_buf_add(&bytes, id);
+	if (policy->mode == SMX_STS_ENFORCE &&
+	    smx_postfix_compile(scratch, policy, &bytes, &postfix) < 0)
+		goto out;
+	if (smx_buf_status(&bytes) == 0)
+		p = malloc(sizeof(*p) + bytes.n);
 	if (p == NULL)
 		goto out;
 	*p = (struct smx_cache_policy){
@@ -116,17 +120,18 @@ smx_cache_policy_new(struct smx_arena *scratch,
 		.refresh_due = SMX_NEVER,
 		.body_hash = hash_body(policy->body),
 		.max_age_s = policy->max_age_s,
-		.plain_bytes = (uint32_t)plain_bytes,
-		.text_bytes = (uint32_t)text.n,
+		.mx_bytes = (uint32_t)postfix.mx.n,
+		.mx_count = postfix.mx_count,
+		.wildcard_count = postfix.wildcard_count,
+		.lines_bytes = (uint32_t)postfix.lines.n,
+		.line_count = postfix.line_count,
 		.id_bytes = (uint8_t)id.n,
 		.mode = (uint8_t)policy->mode,
 	};
-	if (id.n != 0)
-		memcpy(p->bytes, id.p, id.n);
-	if (text.n != 0)
-		memcpy(p->bytes + id.n, text.p, text.n);
+	if (bytes.n != 0)
+		memcpy(p->bytes, bytes.p, bytes.n);
 out:
-	smx_buf_done(&text);
+	smx_buf_done(&bytes);
 	return p;
 }
 

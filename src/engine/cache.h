@@ -11,6 +11,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "core/postfix.h"
 #include "core/sts_policy.h"
 #include "engine/fetch.h"
 
@@ -25,12 +26,13 @@ struct smx_cache_policy {
 	smx_time refresh_due; /* mono; SMX_NEVER: not refreshed */
 	uint64_t body_hash;   /* to notice a change under an unchanged id */
 	uint32_t max_age_s;
-	uint32_t plain_bytes; /* of the text: the plain form */
-	uint32_t text_bytes;
+	/* Of an enforced policy: what Postfix is told (core/postfix.h). */
+	uint32_t mx_bytes, mx_count, wildcard_count;
+	uint32_t lines_bytes, line_count;
 	uint8_t id_bytes;
 	uint8_t mode; /* enum smx_sts_mode */
 	bool secure;  /* its record was validated by DNSSEC */
-	char bytes[]; /* the id, then the text for Postfix (enforce only) */
+	char bytes[]; /* the id, the patterns, the lines */
 };
 
 /** The last failure of a domain; only domains that fail have one. */
@@ -80,13 +82,8 @@ smx_cache_policy_id(const struct smx_cache_policy *p)
 	return (struct smx_slice){ p->bytes, p->id_bytes };
 }
 
-/** The text of the OK reply: all of it, or its plain form. */
-static inline struct smx_slice
-smx_cache_policy_text(const struct smx_cache_policy *p, bool plain)
-{
-	return (struct smx_slice){ p->bytes + p->id_bytes,
-		plain ? p->plain_bytes : p->text_bytes };
-}
+/** What Postfix is told of an enforced policy; borrows from @p p. */
+struct smx_postfix smx_cache_policy_postfix(const struct smx_cache_policy *p);
 
 /** @return NULL when nothing is known about the domain. */
 struct smx_cache_entry *smx_cache_find(const struct smx_cache *c,
@@ -99,12 +96,11 @@ struct smx_cache_entry *smx_cache_touch(struct smx_cache *c,
 /**
  * Make a policy object.
  *
- * @param scratch  for building the text.
+ * @param scratch  for what is needed meanwhile.
  * @return NULL when memory is out.
  */
 struct smx_cache_policy *smx_cache_policy_new(struct smx_arena *scratch,
-    const struct smx_sts_policy *policy, struct smx_slice domain,
-    struct smx_slice id);
+    const struct smx_sts_policy *policy, struct smx_slice id);
 
 /**
  * Give an entry a policy, in place of the one it has.

@@ -16,6 +16,7 @@
 #define USED_GRAIN (12 * SMX_HOUR)
 /* A refresh that finds no room, or a fetch under way, comes back. */
 #define REFRESH_POSTPONE (10 * SMX_SECOND)
+#define RECHECK_POSTPONE (10 * SMX_SECOND)
 
 static const struct smx_slice txt_prefix = { "_mta-sts.", 9 };
 static const struct smx_slice host_prefix = { "mta-sts.", 8 };
@@ -35,7 +36,7 @@ struct smx_flight {
 	struct smx_cache_entry *entry;
 	struct smx_fetch fetch;
 	struct smx_list waiters;
-	bool is_refresh; /* counted in refresh_count */
+	size_t *counted; /* in refresh_count or recheck_count, or NULL */
 	bool is_at_host; /* the record is known, the body is awaited */
 };
 
@@ -343,11 +344,10 @@ fail_for_memory(struct smx_fetch *f)
 }
 
 static struct smx_cache_policy *
-make_policy(struct smx_cache_entry *e, struct smx_fetch *f,
-    struct smx_arena *scratch)
+make_policy(struct smx_fetch *f, struct smx_arena *scratch)
 {
 	struct smx_cache_policy *p = smx_cache_policy_new(scratch, &f->policy,
-	    smx_cache_entry_domain(e), smx_fetch_id_slice(&f->id));
+	    smx_fetch_id_slice(&f->id));
 
 	if (p == NULL)
 		fail_for_memory(f);
@@ -366,14 +366,15 @@ land(struct smx_flight *flight, struct smx_arena *scratch, struct smx_now now)
 	struct smx_list *node;
 
 	if (f->outcome == SMX_FETCH_POLICY)
-		p = make_policy(e, f, scratch);
+		p = make_policy(f, scratch);
 	if (p != NULL)
 		once = take_over(l, e, f, p, now);
 	else
 		take_failure(l, e, f, now.mono);
 	e->flight = NULL;
 	l->flight_count--;
-	l->refresh_count -= flight->is_refresh;
+	if (flight->counted != NULL)
+		--*flight->counted;
 	schedule(l, e);
 	answer = answer_of(l, e, now.mono);
 	if (once != NULL && once->mode == SMX_STS_ENFORCE)
@@ -472,8 +473,11 @@ take_off(struct smx_lookup *l, struct smx_cache_entry *e,
 	}
 	e->flight = flight;
 	l->flight_count++;
-	flight->is_refresh = kind == SMX_FETCH_REFRESH;
-	l->refresh_count += flight->is_refresh;
+	if (kind != SMX_FETCH_FIRST) {
+		flight->counted = kind == SMX_FETCH_REFRESH ? &l->refresh_count
+							    : &l->recheck_count;
+		++*flight->counted;
+	}
 	return true;
 }
 
@@ -509,11 +513,13 @@ use(struct smx_lookup *l, struct smx_cache_entry *e, struct smx_now now)
 		e->policy->refresh_due = now.mono;
 		schedule(l, e);
 	}
-	/* The next recheck is counted from this one's start, so that one that
-	 * can't begin is not tried at every look-up. */
-	e->checked_until = now.mono + l->settings.recheck;
-	if (e->flight == NULL)
-		take_off(l, e, SMX_FETCH_RECHECK);
+	if (e->flight == NULL && l->recheck_count < SMX_LOOKUP_RECHECK_MAX &&
+	    take_off(l, e, SMX_FETCH_RECHECK))
+		/* It sets the time anew when it lands. */
+		e->checked_until = now.mono + l->settings.recheck;
+	else
+		e->checked_until = now.mono + RECHECK_POSTPONE +
+		    (smx_time)(next_random(l) % RECHECK_POSTPONE);
 }
 
 /* Nothing is known, or no longer: wait for a fetch. */
@@ -582,7 +588,7 @@ smx_lookup_restore(struct smx_lookup *l, const struct smx_store_policy *stored,
 	if ((smx_time)policy.max_age_s * SMX_SECOND <= age)
 		goto out;
 	rc = -SMX_ENOMEM;
-	p = smx_cache_policy_new(&a, &policy, stored->domain, stored->id);
+	p = smx_cache_policy_new(&a, &policy, stored->id);
 	e = smx_cache_touch(&l->cache, stored->domain);
 	if (p == NULL || e == NULL)
 		goto out;

@@ -18,9 +18,10 @@
 #include "engine/port_store.h"
 
 /** Fetches under way at the most; who asks beyond gets a failure's answer. */
-#define SMX_LOOKUP_FLIGHT_MAX ((size_t)10000)
-/** Of these, refreshes. */
+#define SMX_LOOKUP_FLIGHT_MAX ((size_t)4000)
+/** Of these, refreshes and rechecks: nobody waits for them. */
 #define SMX_LOOKUP_REFRESH_MAX ((size_t)32)
+#define SMX_LOOKUP_RECHECK_MAX ((size_t)256)
 
 enum smx_lookup_status {
 	SMX_LOOKUP_ENFORCE, /* smx_lookup_answer.policy has the text */
@@ -92,6 +93,7 @@ struct smx_lookup {
 	struct smx_list waiters; /* all, by deadline */
 	size_t flight_count;
 	size_t refresh_count;
+	size_t recheck_count;
 	uint64_t random;
 };
 

@@ -146,7 +146,7 @@ set_options(struct ub_ctx *ub)
 		{ "msg-cache-size:", "32m" },
 		{ "rrset-cache-size:", "64m" },
 		{ "neg-cache-size:", "4m" },
-		{ "num-queries-per-thread:", "2048" },
+		{ "num-queries-per-thread:", "4096" },
 		{ "outgoing-range:", "2048" },
 		{ "jostle-timeout:", "1000" },
 		{ "unblock-lan-zones:", "yes" },

@@ -183,17 +183,20 @@ do_host(struct scenario *s)
 static void
 take(struct ask *a, const struct smx_lookup_answer *answer)
 {
-	struct smx_slice text = { 0 };
+	struct smx_postfix postfix;
+	struct smx_buf text;
 
+	smx_buf_init_fixed(&text, a->text, sizeof(a->text));
 	a->answered = true;
 	a->status = answer->status;
 	a->took = a->scenario->sim.now.mono - a->asked;
-	if (answer->status == SMX_LOOKUP_ENFORCE)
-		text = smx_cache_policy_text(answer->policy, true);
-	SMX_REQUIRE(text.n < sizeof(a->text));
-	if (text.n > 0)
-		memcpy(a->text, text.p, text.n);
-	a->text[text.n] = '\0';
+	if (answer->status == SMX_LOOKUP_ENFORCE) {
+		postfix = smx_cache_policy_postfix(answer->policy);
+		SMX_REQUIRE(smx_postfix_print(&postfix, smx_slice("", 0), false,
+				&text) == 0);
+	}
+	smx_buf_add_char(&text, '\0');
+	SMX_REQUIRE(smx_buf_status(&text) == 0);
 }
 
 static void

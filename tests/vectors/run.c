@@ -293,6 +293,34 @@ run_socketmap(const json_t *row, json_t *got)
 	release(in);
 }
 
+/* Both forms; the plain one has to be how the long one begins. */
+static int
+print_forms(const struct smx_sts_policy *p, struct smx_slice domain,
+    struct smx_buf *to, size_t *ret_plain_bytes)
+{
+	struct smx_buf compact, plain;
+	struct smx_postfix postfix;
+	size_t start = to->n;
+	int rc;
+
+	smx_buf_init(&compact, (size_t)1 << 20);
+	smx_buf_init(&plain, (size_t)1 << 20);
+	rc = smx_postfix_compile(&arena, p, &compact, &postfix);
+	if (rc == 0)
+		rc = smx_postfix_print(&postfix, domain, true, to);
+	if (rc == 0)
+		rc = smx_postfix_print(&postfix, domain, false, &plain);
+	if (rc == 0) {
+		*ret_plain_bytes = plain.n;
+		SMX_REQUIRE(smx_slice_starts(smx_slice(to->p + start,
+						 to->n - start),
+		    smx_buf_slice(&plain)));
+	}
+	smx_buf_done(&plain);
+	smx_buf_done(&compact);
+	return rc;
+}
+
 static void
 run_postfix(const json_t *row, json_t *got)
 {
@@ -304,7 +332,7 @@ run_postfix(const json_t *row, json_t *got)
 
 	smx_buf_init(&out, SMX_SOCKETMAP_REPLY_MAX);
 	if (smx_sts_policy_parse(&arena, in, &diags, &p) == 0 &&
-	    smx_postfix_print(&arena, &p, domain, &out, &plain_bytes) == 0) {
+	    print_forms(&p, domain, &out, &plain_bytes) == 0) {
 		set(got, "plain", text(smx_slice(out.p, plain_bytes)));
 		set(got, "tlsrpt",
 		    text(smx_slice_from(smx_buf_slice(&out), plain_bytes)));

@@ -16,6 +16,7 @@
 #include "app/strictmxd/role_resolve.h"
 #include "base/log.h"
 #include "io/log_out.h"
+#include "io/memory.h"
 
 const char *argp_program_version = "strictmxd " SMX_VERSION;
 
@@ -163,6 +164,7 @@ run(struct daemon *d, struct smx_buf *reason)
 		rc = smx_role_resolve_start(d->base, d->config, &d->resolve,
 		    reason);
 	if (rc == 0) {
+		smx_memory_trim();
 		sd_notify(0, "READY=1");
 		smx_log(SMX_LOG_INFO, "strictmxd " SMX_VERSION " is ready");
 		event_base_dispatch(d->base);

@@ -10,7 +10,9 @@
 #include "app/strictmxd/role_resolve.h"
 #include "app/metrics.h"
 #include "base/log.h"
+#include "base/require.h"
 #include "core/domain.h"
+#include "core/limits.h"
 #include "core/nexthop.h"
 #include "engine/lookup.h"
 #include "io/clock.h"
@@ -45,6 +47,8 @@ struct smx_role_resolve {
 	smx_time armed; /* when the timer fires */
 	struct pending *spare;
 	struct smx_metrics metrics;
+	struct smx_buf text; /* of the reply at hand */
+	char text_bytes[SMX_SOCKETMAP_REPLY_MAX];
 	size_t restored, expired, refused; /* at start */
 };
 
@@ -54,6 +58,7 @@ struct pending {
 	struct smx_role_resolve *role;
 	struct smx_socketmap_client *client;
 	enum smx_socketmap_form form;
+	struct smx_domain domain;
 };
 
 static const struct smx_slice temp_reason = {
@@ -88,17 +93,26 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	arm(r, now);
 }
 
-/* What to reply. @return the data behind the status. */
+/* What to reply. @return the data behind the status; borrows from r->text. */
 static struct smx_slice
 reply_of(struct smx_role_resolve *r, const struct smx_lookup_answer *answer,
-    enum smx_socketmap_form form, enum smx_socketmap_status *ret_status)
+    struct smx_slice domain, enum smx_socketmap_form form,
+    enum smx_socketmap_status *ret_status)
 {
+	struct smx_postfix postfix;
+	int rc;
+
 	switch (answer->status) {
 	case SMX_LOOKUP_ENFORCE:
 		r->metrics.answered_enforce++;
 		*ret_status = SMX_SOCKETMAP_OK;
-		return smx_cache_policy_text(answer->policy,
-		    form == SMX_SOCKETMAP_PLAIN);
+		postfix = smx_cache_policy_postfix(answer->policy);
+		smx_buf_reset(&r->text);
+		rc = smx_postfix_print(&postfix, domain,
+		    form == SMX_SOCKETMAP_TLSRPT, &r->text);
+		/* The plain form is shorter than a body can be. */
+		SMX_REQUIRE(rc == 0);
+		return smx_buf_slice(&r->text);
 	case SMX_LOOKUP_TEMP:
 		r->metrics.answered_temp++;
 		*ret_status = SMX_SOCKETMAP_TEMP;
@@ -118,7 +132,8 @@ on_answer(struct smx_lookup_waiter *w, const struct smx_lookup_answer *answer)
 	struct pending *p = SMX_ELEMENT(w, struct pending, waiter);
 	struct smx_socketmap_client *client = p->client;
 	enum smx_socketmap_status status;
-	struct smx_slice data = reply_of(p->role, answer, p->form, &status);
+	struct smx_slice data = reply_of(p->role, answer,
+	    smx_domain_slice(&p->domain), p->form, &status);
 
 	free(p);
 	smx_socketmap_server_reply(client, status, data);
@@ -158,7 +173,7 @@ on_request(void *self, const struct smx_socketmap_request *request,
 	struct smx_role_resolve *r = self;
 	struct smx_lookup_answer answer = { .status = SMX_LOOKUP_NONE };
 	enum smx_socketmap_status status;
-	struct smx_domain domain;
+	struct smx_domain domain = { .n = 0 };
 	struct smx_slice data;
 	struct smx_now now;
 
@@ -177,12 +192,14 @@ on_request(void *self, const struct smx_socketmap_request *request,
 			p->role = r;
 			p->client = client;
 			p->form = request->form;
+			p->domain = domain;
 			smx_socketmap_client_set(client, p);
 			arm(r, now);
 			return false;
 		}
 	}
-	data = reply_of(r, &answer, request->form, &status);
+	data = reply_of(r, &answer, smx_domain_slice(&domain), request->form,
+	    &status);
 	smx_socketmap_print_reply(out, status, data);
 	return true;
 }
@@ -587,6 +604,7 @@ smx_role_resolve_start(struct event_base *base, const struct smx_config *config,
 		return -SMX_ENOMEM;
 	r->base = base;
 	r->config = config;
+	smx_buf_init_fixed(&r->text, r->text_bytes, sizeof(r->text_bytes));
 	smx_list_init(&r->listeners);
 	smx_list_init(&r->lookup.waiters);
 	rc = start_all(r, reason);
