@@ -8,7 +8,9 @@
 #include "app/config.h"
 #include "io/address.h"
 
-#define STORE_PREFIX "sqlite:"
+#define STORE_PREFIX   "sqlite:"
+#define FILE_BYTES_MAX (1 << 20)
+#define END_MARK       "end_of_the_configuration"
 
 enum type { TEXT, LIST, SWITCH, SPAN, COUNT };
 
@@ -143,6 +145,12 @@ on_error(cfg_t *cfg, const char *format, va_list args)
 		end = strchr(name, '\'');
 		if (end != NULL)
 			*end = '\0';
+		if (strcmp(name, END_MARK) == 0) {
+			smx_buf_add_text(loading.reason,
+			    "the file ends within a section: a \"}\" is "
+			    "missing");
+			return;
+		}
 		smx_buf_printf(loading.reason, "unknown setting \"%s\"", name);
 		suggest(cfg, name, loading.reason);
 		return;
@@ -396,19 +404,58 @@ take_values(cfg_t *root, struct smx_config *c)
 	return 0;
 }
 
+/* Nothing to do: that it is reached is all. */
 static int
-parse(cfg_t *root, const char *path, struct smx_buf *reason)
+on_end(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 {
-	const char *file = path != NULL ? path : SMX_CONFIG_FILE;
+	(void)cfg;
+	(void)opt;
+	(void)argc;
+	(void)argv;
+	return 0;
+}
+
+/*
+ * Read a file, and put END_MARK behind it: libconfuse takes the end of the
+ * file for the end of a section too, and so would not tell a file that was cut
+ * in the middle.
+ */
+static int
+read_text(const char *file, struct smx_buf *text, struct smx_buf *reason)
+{
 	FILE *f = fopen(file, "re");
+	char chunk[4096];
+	size_t n;
+	int error = errno;
+
+	if (f != NULL) {
+		while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
+			smx_buf_add(text, smx_slice(chunk, n));
+		error = ferror(f) ? errno : 0;
+		fclose(f);
+	}
+	smx_buf_add_text(text, "\n" END_MARK "()\n");
+	if (error != 0) {
+		smx_buf_printf(reason, "%s: %s", file, strerror(error));
+		return error == ENOENT ? -SMX_ENOENT : -SMX_EIO;
+	}
+	if (smx_buf_status(text) < 0) {
+		smx_buf_printf(reason, "%s: larger than %d bytes", file,
+		    FILE_BYTES_MAX);
+		return -SMX_EPARSE;
+	}
+	return 0;
+}
+
+static int
+parse_text(cfg_t *root, const char *file, struct smx_buf *text,
+    struct smx_buf *reason)
+{
+	FILE *f = fmemopen(text->p, text->n, "r");
 	int rc;
 
-	if (f == NULL && errno == ENOENT && path == NULL)
-		return 0;
-	if (f == NULL) {
-		smx_buf_printf(reason, "%s: %s", file, strerror(errno));
-		return -SMX_EIO;
-	}
+	if (f == NULL)
+		return -SMX_ENOMEM;
 	/* So that messages and origins name the file. */
 	root->filename = strdup(file);
 	rc = cfg_parse_fp(root, f);
@@ -420,11 +467,32 @@ parse(cfg_t *root, const char *path, struct smx_buf *reason)
 	return -SMX_EPARSE;
 }
 
+static int
+parse(cfg_t *root, const char *path, struct smx_buf *reason)
+{
+	const char *file = path != NULL ? path : SMX_CONFIG_FILE;
+	struct smx_buf text;
+	int rc;
+
+	smx_buf_init(&text, FILE_BYTES_MAX);
+	rc = read_text(file, &text, reason);
+	if (rc == 0)
+		rc = parse_text(root, file, &text, reason);
+	if (rc == -SMX_ENOENT && path == NULL) {
+		smx_buf_reset(reason);
+		rc = 0;
+	} else if (rc == -SMX_ENOENT) {
+		rc = -SMX_EIO;
+	}
+	smx_buf_done(&text);
+	return rc;
+}
+
 /* Read the file into @p c, through libconfuse. */
 static int
 read_file(const char *path, struct smx_config *c, struct smx_buf *reason)
 {
-	cfg_opt_t top[SMX_SETTING_COUNT + 3];
+	cfg_opt_t top[SMX_SETTING_COUNT + 4];
 	cfg_opt_t resolve[SMX_SETTING_COUNT + 1];
 	size_t tops = 0, resolves = 0;
 	cfg_t *root;
@@ -442,6 +510,7 @@ read_file(const char *path, struct smx_config *c, struct smx_buf *reason)
 	resolve[resolves] = (cfg_opt_t)CFG_END();
 	top[tops++] = (cfg_opt_t)CFG_SEC("resolve", resolve, CFGF_NONE);
 	top[tops++] = (cfg_opt_t)CFG_FUNC("include", cfg_include);
+	top[tops++] = (cfg_opt_t)CFG_FUNC(END_MARK, on_end);
 	top[tops] = (cfg_opt_t)CFG_END();
 	root = cfg_init(top, CFGF_NONE);
 	if (root == NULL)

@@ -61,8 +61,8 @@ void smx_map_remove(struct smx_map *m, struct smx_map_node *node);
 /**
  * Walk through all nodes in no order.
  *
- * @param iter  0 at first. The table may not change during the walk, but the
- *              node returned last may be freed if the walk ends the table.
+ * @param iter  0 at first. The table may not change during the walk. A node
+ *              may be freed once the one behind it has been asked for.
  * @return      the next node, NULL at the end.
  */
 struct smx_map_node *smx_map_next(const struct smx_map *m, size_t *iter,

@@ -49,7 +49,7 @@ smx_slice_from(struct smx_slice s, size_t at)
 {
 	if (at > s.n)
 		at = s.n;
-	return (struct smx_slice){ s.p + at, s.n - at };
+	return (struct smx_slice){ at != 0 ? s.p + at : s.p, s.n - at };
 }
 
 /** @return the position of the first @p c, or s.n when there is none. */

@@ -47,7 +47,8 @@ struct smx_diag_row {
 	const char *fix;
 };
 
-/** Findings in the caller's array, in the order in which they were met. */
+/** Findings in the caller's array, in the order in which they were met. One
+ * list is for one input: a fatal finding stays in it. */
 struct smx_diag_list {
 	struct smx_diag *items;
 	size_t max;

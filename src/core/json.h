@@ -25,7 +25,8 @@ void smx_json_print_text(struct smx_buf *out, struct smx_slice text);
  *
  * @param a      owns the values.
  * @param names  of the members wanted; others are ignored.
- * @param ret    a value for each name, in their order.
+ * @param ret    a value for each name, in their order; on failure some may be
+ *               written.
  * @param what   on failure: what is wrong, in words.
  *
  * @retval 0

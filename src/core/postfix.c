@@ -245,6 +245,8 @@ smx_postfix_print(const struct smx_postfix *p, struct smx_slice domain,
 	size_t more = tlsrpt ? tlsrpt_bytes(p, domain) : 0;
 	char *start = NULL, *to;
 
+	if (smx_buf_status(out) < 0)
+		return smx_buf_status(out);
 	if (bytes + more > TEXT_MAX)
 		more = 0;
 	if (more > 0) {

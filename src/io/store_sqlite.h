@@ -38,7 +38,9 @@ int smx_store_open(const char *path, struct smx_store **ret,
 /**
  * Walk through all policies. Damaged rows are left out and counted in the log.
  *
- * @param row  is given each; what it gets dies when it returns.
+ * @param row  is given each; what it gets dies when it returns. When the file
+ *             is found to be damaged on the way, the walk begins again in what
+ *             was saved, and a policy can come twice.
  *
  * @retval 0
  * @retval -SMX_EIO  reading failed.

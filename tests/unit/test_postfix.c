@@ -305,6 +305,32 @@ test_what_is_in_the_buffer_stays(void **state)
 	    -SMX_ELIMIT);
 }
 
+/* A reply behind a gap would be read as part of another one. */
+static void
+test_buffer_that_has_failed_before(void **state)
+{
+	char storage[100], bytes[200];
+	struct smx_postfix postfix;
+	struct smx_buf small;
+
+	(void)state;
+	parse(SMX_SLICE(HEAD "mx: a.example\n"));
+	smx_buf_reset(&out);
+	assert_int_equal(smx_postfix_compile(&arena, &policy, &out, &postfix),
+	    0);
+	for (int tlsrpt = 0; tlsrpt < 2; tlsrpt++) {
+		smx_buf_init_fixed(&small, storage, sizeof(storage));
+		memset(bytes, 'x', sizeof(bytes));
+		smx_buf_add(&small, smx_slice(bytes, sizeof(bytes)));
+		assert_int_equal(smx_postfix_print(&postfix,
+				     SMX_SLICE("example.com"), tlsrpt != 0,
+				     &small),
+		    -SMX_ELIMIT);
+		assert_int_equal(smx_buf_status(&small), -SMX_ELIMIT);
+		assert_int_equal(small.n, 0);
+	}
+}
+
 /* The largest bodies that a policy host can send fit into the memory that is
  * meant for them. */
 static void
@@ -397,6 +423,7 @@ main(void)
 		TEST(test_harmless_lines_stay),
 		TEST(test_reply_of_the_limit_and_one_more),
 		TEST(test_what_is_in_the_buffer_stays),
+		TEST(test_buffer_that_has_failed_before),
 		TEST(test_largest_policy),
 		TEST(test_scratch_runs_out),
 		TEST(test_out_of_memory),

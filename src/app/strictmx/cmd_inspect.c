@@ -13,6 +13,7 @@
 #include "core/limits.h"
 #include "core/sts_match.h"
 #include "core/sts_txt.h"
+#include "io/idn.h"
 
 /* One byte more than is allowed is enough to see that it is too much. */
 #define INPUT_MAX  ((size_t)16 << 20)
@@ -136,6 +137,18 @@ unquote(struct inspect *in, struct smx_slice s)
 	return smx_slice(to, n);
 }
 
+/* Does the policy allow the host of --mx, which may be written in Unicode? */
+static bool
+is_allowed(const struct inspect *in)
+{
+	struct smx_slice host = smx_slice_text(in->mx);
+	struct smx_domain a_label;
+
+	if (smx_idn_parse(host, &a_label) == 0)
+		host = smx_domain_slice(&a_label);
+	return smx_sts_match_policy(&in->policy, host);
+}
+
 static int
 parse(struct inspect *in)
 {
@@ -156,8 +169,7 @@ parse(struct inspect *in)
 	in->parsed = rc == 0;
 	in->valid = !smx_diag_list_has_error(&in->diags);
 	if (in->mx != NULL && in->parsed && in->type == TYPE_POLICY)
-		in->match = smx_sts_match_policy(&in->policy,
-		    smx_slice_text(in->mx));
+		in->match = is_allowed(in);
 	return 0;
 }
 
