@@ -49,7 +49,7 @@ file_of(const cfg_t *cfg)
 }
 
 const struct smx_setting_row *
-smx_setting_row(enum smx_setting setting)
+smx_config_row(enum smx_setting setting)
 {
 	return &rows[setting];
 }
@@ -127,7 +127,7 @@ suggest(cfg_t *cfg, const char *name, struct smx_buf *reason)
 		smx_buf_printf(reason, ": did you mean \"%s\"?", nearest);
 }
 
-static void
+static void __attribute__((format(printf, 2, 0)))
 on_error(cfg_t *cfg, const char *format, va_list args)
 {
 	static const char unknown[] = "no such option '";

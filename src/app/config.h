@@ -51,7 +51,7 @@ struct smx_setting_row {
 	const char *text;
 };
 
-const struct smx_setting_row *smx_setting_row(enum smx_setting setting);
+const struct smx_setting_row *smx_config_row(enum smx_setting setting);
 
 /**
  * Read a file.
@@ -72,8 +72,8 @@ int smx_config_load(const char *path, struct smx_config **ret,
 void smx_config_free(struct smx_config **c);
 
 /** Write a setting's value as it would stand in the file. */
-void smx_config_print_value(const struct smx_config *c,
-    enum smx_setting setting, struct smx_buf *out);
+void smx_config_print_value(const struct smx_config *c, enum smx_setting i,
+    struct smx_buf *out);
 
 /** The path in store = "sqlite:PATH". */
 const char *smx_config_store_path(const struct smx_config *c);

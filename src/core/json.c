@@ -54,8 +54,7 @@ smx_json_print_text(struct smx_buf *out, struct smx_slice text)
 
 int
 smx_json_read_texts(struct smx_arena *a, struct smx_slice json,
-    const char *const *names, size_t count, struct smx_slice *ret,
-    struct smx_buf *what)
+    struct smx_json_text *texts, size_t count, struct smx_buf *what)
 {
 	json_error_t error;
 	json_t *root;
@@ -74,17 +73,18 @@ smx_json_read_texts(struct smx_arena *a, struct smx_slice json,
 		return -SMX_EPARSE;
 	}
 	for (size_t i = 0; i < count && rc == 0; i++) {
-		const json_t *value = json_object_get(root, names[i]);
+		const json_t *value = json_object_get(root, texts[i].name);
 
 		if (!json_is_string(value)) {
-			smx_buf_printf(what, "it has no text \"%s\"", names[i]);
+			smx_buf_printf(what, "it has no text \"%s\"",
+			    texts[i].name);
 			rc = -SMX_EPARSE;
 			break;
 		}
-		ret[i].n = json_string_length(value);
-		ret[i].p = smx_arena_copy(a,
-		    smx_slice(json_string_value(value), ret[i].n));
-		if (ret[i].p == NULL) {
+		texts[i].value.n = json_string_length(value);
+		texts[i].value.p = smx_arena_copy(a,
+		    smx_slice(json_string_value(value), texts[i].value.n));
+		if (texts[i].value.p == NULL) {
 			smx_buf_add_text(what, "out of memory");
 			rc = -SMX_ENOMEM;
 		}

@@ -11,6 +11,12 @@
 #include "base/slice.h"
 #include "base/status.h"
 
+/** A member that is wanted of an object, and its value. */
+struct smx_json_text {
+	const char *name;
+	struct smx_slice value;
+};
+
 /** Longest text that is read as JSON at once. */
 #define SMX_JSON_BYTES_MAX ((size_t)1 << 20)
 
@@ -24,9 +30,8 @@ void smx_json_print_text(struct smx_buf *out, struct smx_slice text);
  * Read an object's members, all of them texts.
  *
  * @param a      owns the values.
- * @param names  of the members wanted; others are ignored.
- * @param ret    a value for each name, in their order; on failure some may be
- *               written.
+ * @param texts  their names are the members wanted, others are ignored; their
+ *               values are written, on failure perhaps not all.
  * @param what   on failure: what is wrong, in words.
  *
  * @retval 0
@@ -36,7 +41,7 @@ void smx_json_print_text(struct smx_buf *out, struct smx_slice text);
  * @retval -SMX_ENOMEM
  */
 int smx_json_read_texts(struct smx_arena *a, struct smx_slice json,
-    const char *const *names, size_t count, struct smx_slice *ret,
+    struct smx_json_text *texts, size_t count,
     struct smx_buf *what) SMX_CHECKED;
 
 #endif

@@ -5,7 +5,7 @@
 enum smx_nexthop_kind
 smx_nexthop_parse(struct smx_slice key, struct smx_slice *ret_name)
 {
-	struct smx_slice name = key;
+	struct smx_slice name, behind;
 	enum smx_nexthop_kind kind = SMX_NEXTHOP_NAME;
 	size_t colon;
 
@@ -22,8 +22,9 @@ smx_nexthop_parse(struct smx_slice key, struct smx_slice *ret_name)
 			return SMX_NEXTHOP_NONE;
 	} else {
 		colon = smx_slice_find(key, ':');
-		if (smx_slice_find(smx_slice_from(key, colon + 1), ':') <
-		    smx_slice_from(key, colon + 1).n)
+		/* A second colon: an IPv6 address. */
+		behind = smx_slice_from(key, colon + 1);
+		if (smx_slice_find(behind, ':') < behind.n)
 			return SMX_NEXTHOP_NONE;
 		name = smx_slice(key.p, colon);
 	}

@@ -3,9 +3,8 @@
 #include "core/domain.h"
 #include "core/limits.h"
 
-/* Room in the caller's frame: most policies have fewer mx lines than this. */
-#define FIRST_MX         8
-#define FIRST_EXTENSIONS 4
+/* Room for so many at first: most policies have fewer mx lines. */
+#define FIRST_SIZE 8
 /* Repeated mx lines are looked for among so many. */
 #define REPEATED_MX 64
 
@@ -45,10 +44,9 @@ find_missing(struct parse *p, enum smx_diag_code code)
 
 /* Make room for one more element of an array in the arena. */
 static void *
-grow(struct smx_arena *a, void *old, size_t count, size_t *size, size_t bytes,
-    size_t first)
+grow(struct smx_arena *a, void *old, size_t count, size_t *size, size_t bytes)
 {
-	size_t want = *size != 0 ? *size * 2 : first;
+	size_t want = *size != 0 ? *size * 2 : FIRST_SIZE;
 	void *p;
 
 	if (count < *size)
@@ -181,8 +179,7 @@ parse_mx(struct parse *p, struct smx_slice value)
 			break;
 		}
 	}
-	p->mx = grow(p->arena, p->mx, p->mx_count, &p->mx_size, sizeof(*p->mx),
-	    FIRST_MX);
+	p->mx = grow(p->arena, p->mx, p->mx_count, &p->mx_size, sizeof(*p->mx));
 	if (p->mx == NULL)
 		return -SMX_ENOMEM;
 	p->mx[p->mx_count++] = value;
@@ -194,7 +191,7 @@ parse_extension(struct parse *p, struct smx_slice key, struct smx_slice value)
 {
 	find(p, SMX_DIAG_POLICY_EXTENSION, key);
 	p->extensions = grow(p->arena, p->extensions, p->extension_count,
-	    &p->extension_size, sizeof(*p->extensions), FIRST_EXTENSIONS);
+	    &p->extension_size, sizeof(*p->extensions));
 	if (p->extensions == NULL)
 		return -SMX_ENOMEM;
 	p->extensions[p->extension_count++] = (struct smx_sts_extension){ key,
@@ -382,7 +379,7 @@ smx_sts_policy_parse(struct smx_arena *a, struct smx_slice body,
 }
 
 const char *
-smx_sts_mode_text(enum smx_sts_mode mode)
+smx_sts_policy_mode_text(enum smx_sts_mode mode)
 {
 	static const char *const texts[] = {
 		[SMX_STS_NONE] = "none",

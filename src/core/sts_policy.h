@@ -53,6 +53,6 @@ int smx_sts_policy_parse(struct smx_arena *a, struct smx_slice body,
     struct smx_diag_list *diags, struct smx_sts_policy *ret) SMX_CHECKED;
 
 /** @return "none", "testing" or "enforce". */
-const char *smx_sts_mode_text(enum smx_sts_mode mode);
+const char *smx_sts_policy_mode_text(enum smx_sts_mode mode);
 
 #endif

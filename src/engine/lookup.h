@@ -13,6 +13,7 @@
 
 #include "base/list.h"
 #include "engine/cache.h"
+#include "engine/lookup_event.h"
 #include "engine/port_dns.h"
 #include "engine/port_https.h"
 #include "engine/port_store.h"
@@ -21,7 +22,7 @@
 #define SMX_LOOKUP_FLIGHT_MAX ((size_t)4000)
 /** Of these, refreshes and rechecks: nobody waits for them. */
 #define SMX_LOOKUP_REFRESH_MAX ((size_t)32)
-#define SMX_LOOKUP_RECHECK_MAX ((size_t)256)
+#define SMX_LOOKUP_RECHECK_MAX ((size_t)64)
 
 enum smx_lookup_status {
 	SMX_LOOKUP_ENFORCE, /* smx_lookup_answer.policy has the text */
@@ -46,26 +47,6 @@ struct smx_lookup_waiter {
 	struct smx_flight *flight;
 };
 
-enum smx_lookup_event_kind {
-	SMX_LOOKUP_POLICY_NEW,
-	SMX_LOOKUP_POLICY_CHANGED,   /* other id, or other body */
-	SMX_LOOKUP_POLICY_REFRESHED, /* fetched again, the same */
-	SMX_LOOKUP_POLICY_EXPIRED,
-	SMX_LOOKUP_FINDING,   /* code says what; the policy stays as it was */
-	SMX_LOOKUP_TIMED_OUT, /* somebody got an answer before it was known */
-	SMX_LOOKUP_CACHE_FULL,
-	SMX_LOOKUP_BUSY, /* SMX_LOOKUP_FLIGHT_MAX reached */
-};
-
-/** What happened; borrowed during the call. */
-struct smx_lookup_event {
-	enum smx_lookup_event_kind kind;
-	struct smx_slice domain;
-	struct smx_diag diag; /* FINDING */
-	struct smx_slice detail;
-	const struct smx_cache_policy *policy; /* in force, may be NULL */
-};
-
 struct smx_lookup_settings {
 	smx_time answer_bound;   /* how long a first contact waits */
 	smx_time recheck;        /* how often the id is asked about */
@@ -75,13 +56,7 @@ struct smx_lookup_settings {
 	smx_time defer_max; /* TEMP for so long from the first failure */
 };
 
-/** The settings that protocols and defaults ask for. */
 extern const struct smx_lookup_settings smx_lookup_defaults;
-
-struct smx_lookup_observer {
-	void (*event)(void *self, const struct smx_lookup_event *event);
-	void *self;
-};
 
 struct smx_lookup {
 	struct smx_cache cache;
@@ -105,7 +80,7 @@ struct smx_lookup {
 int smx_lookup_init(struct smx_lookup *l, const uint64_t seed[2],
     const struct smx_lookup_settings *settings) SMX_CHECKED;
 
-/** End it. No port may call back afterwards; waiters are not called. */
+/** End it; waiters are not called, and no port may call back any more. */
 void smx_lookup_done(struct smx_lookup *l);
 
 /**
@@ -134,8 +109,7 @@ enum smx_lookup_status smx_lookup_ask(struct smx_lookup *l,
     struct smx_slice domain, struct smx_now now, struct smx_lookup_waiter *w,
     struct smx_lookup_answer *ret);
 
-/** Who waits is gone: never call it. */
-void smx_lookup_forget(struct smx_lookup_waiter *w);
+void smx_lookup_forget(struct smx_lookup_waiter *w); /* it is gone */
 
 /** @return when smx_lookup_tick() has something to do (mono). */
 smx_time smx_lookup_next(const struct smx_lookup *l);

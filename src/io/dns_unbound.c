@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/require.h"
+#include "io/dns_files.h"
 #include "io/dns_packet.h"
 
 #define RESOLV_CONF          "/etc/resolv.conf"
@@ -136,16 +137,20 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* libunbound's defaults are for one look-up now and then. */
+/*
+ * libunbound's defaults are for one look-up now and then. Its caches stay
+ * small: what an answer says of a policy is remembered by the engine, and only
+ * delegations and keys are asked for again and again.
+ */
 static int
 set_options(struct ub_ctx *ub)
 {
 	static const char *const options[][2] = {
 		{ "do-not-query-localhost:", "no" },
 		{ "outbound-msg-retry:", "2" },
-		{ "msg-cache-size:", "32m" },
-		{ "rrset-cache-size:", "64m" },
-		{ "neg-cache-size:", "4m" },
+		{ "msg-cache-size:", "1m" },
+		{ "rrset-cache-size:", "2m" },
+		{ "neg-cache-size:", "1m" },
 		{ "num-queries-per-thread:", "4096" },
 		{ "outgoing-range:", "2048" },
 		{ "jostle-timeout:", "1000" },
@@ -205,30 +210,6 @@ out:
 	return 0;
 }
 
-/* The name servers of resolv.conf, as libunbound takes them. */
-static int
-read_resolv_conf(char **ret)
-{
-	char line[512], address[64];
-	FILE *f = fopen(RESOLV_CONF, "re");
-	size_t count = 0;
-	int rc = 0;
-
-	if (f == NULL)
-		return 0;
-	while (rc == 0 && count < FORWARDERS_MAX &&
-	    fgets(line, sizeof(line), f) != NULL) {
-		if (sscanf(line, " nameserver %63s", address) != 1)
-			continue;
-		ret[count] = strdup(address);
-		if (ret[count++] == NULL)
-			rc = -SMX_ENOMEM;
-	}
-	fclose(f);
-	ret[count] = NULL;
-	return rc;
-}
-
 static void
 free_strings(char **list)
 {
@@ -255,29 +236,6 @@ note_resolv_conf(struct smx_dns *d)
 	}
 }
 
-/* The name whose keys a trust anchor file is about: first on its line. */
-static int
-read_anchor_name(const char *path, char *name, struct smx_buf *reason)
-{
-	FILE *f = fopen(path, "re");
-	char line[4096];
-	int rc = -SMX_EINVAL;
-
-	if (f == NULL) {
-		smx_buf_printf(reason, "trust anchor file %s: %m", path);
-		return rc;
-	}
-	while (rc != 0 && fgets(line, sizeof(line), f) != NULL)
-		if (line[0] != ';' && line[0] != '#' &&
-		    sscanf(line, " %254s", name) == 1)
-			rc = 0;
-	fclose(f);
-	if (rc != 0)
-		smx_buf_printf(reason, "trust anchor file %s: has no record",
-		    path);
-	return rc;
-}
-
 /* Build the contexts for the settings in @p d; on failure the old stay. */
 static int
 rebuild(struct smx_dns *d, struct smx_buf *reason)
@@ -289,7 +247,8 @@ rebuild(struct smx_dns *d, struct smx_buf *reason)
 
 	if (follows_resolv_conf(d->forwarders)) {
 		note_resolv_conf(d);
-		rc = read_resolv_conf(from_file);
+		rc = smx_dns_files_servers(RESOLV_CONF, from_file,
+		    FORWARDERS_MAX);
 		forwarders = from_file;
 	}
 	if (rc == 0)
@@ -574,7 +533,8 @@ take_settings(struct smx_dns *d, const struct smx_dns_settings *settings,
 	d->trust_anchor_file = strdup(settings->trust_anchor_file);
 	if (d->trust_anchor_file == NULL)
 		return -SMX_ENOMEM;
-	return read_anchor_name(d->trust_anchor_file, d->anchor_name, reason);
+	return smx_dns_files_anchor_name(d->trust_anchor_file, d->anchor_name,
+	    reason);
 }
 
 static void

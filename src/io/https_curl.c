@@ -537,6 +537,11 @@ smx_https_new(struct event_base *base, struct smx_dns *dns,
 
 	if (h == NULL)
 		return rc;
+	/* Counted by curl: the first starts it, the last ends it. */
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+		free(h);
+		return rc;
+	}
 	h->base = base;
 	h->dns = dns;
 	smx_list_init(&h->jobs);
@@ -574,5 +579,6 @@ smx_https_free(struct smx_https **hp)
 		event_free(h->timer);
 	free(h->ca_file);
 	free(h);
+	curl_global_cleanup();
 	*hp = NULL;
 }

@@ -306,7 +306,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 }
 
 void
-smx_socketmap_client_set(struct smx_socketmap_client *c, void *pending)
+smx_socketmap_server_keep(struct smx_socketmap_client *c, void *pending)
 {
 	c->pending = pending;
 }

@@ -68,7 +68,7 @@ int smx_socketmap_server_listen(struct smx_socketmap_server *s,
 void smx_socketmap_server_unlisten(struct smx_socketmap_server *s, int fd);
 
 /** Keep @p pending with a client whose reply is owed, for gone(). */
-void smx_socketmap_client_set(struct smx_socketmap_client *c, void *pending);
+void smx_socketmap_server_keep(struct smx_socketmap_client *c, void *pending);
 
 /** Send the reply that is owed. */
 void smx_socketmap_server_reply(struct smx_socketmap_client *c,

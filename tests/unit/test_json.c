@@ -3,9 +3,8 @@
 
 #define PLENTY ((size_t)1 << 20)
 
-static const char *const names[] = { "domain", "policy" };
-
-static struct smx_slice values[COUNT_OF(names)];
+static struct smx_json_text texts[] = { { .name = "domain" },
+	{ .name = "policy" } };
 static struct smx_arena arena;
 static struct smx_buf what;
 
@@ -31,8 +30,7 @@ static int
 read_texts(struct smx_slice json)
 {
 	smx_buf_reset(&what);
-	return smx_json_read_texts(&arena, json, names, COUNT_OF(names), values,
-	    &what);
+	return smx_json_read_texts(&arena, json, texts, COUNT_OF(texts), &what);
 }
 
 static void
@@ -83,9 +81,9 @@ test_what_is_printed_is_read(void **state)
 		smx_json_print_text(&out, smx_slice(text, n));
 		smx_buf_add_text(&out, ",\"domain\":\"a\"}");
 		assert_int_equal(read_texts(smx_buf_slice(&out)), 0);
-		assert_slice(values[0], "a");
-		assert_int_equal(values[1].n, n);
-		assert_memory_equal(values[1].p, text, n);
+		assert_slice(texts[0].value, "a");
+		assert_int_equal(texts[1].value.n, n);
+		assert_memory_equal(texts[1].value.p, text, n);
 		smx_buf_done(&out);
 		smx_arena_reset(&arena);
 	}
@@ -122,10 +120,10 @@ test_read(void **state)
 	    read_texts(SMX_SLICE(" {\"x\":[1,{}],\"policy\":\"a\\u0000b\\n\","
 				 "\"domain\":\"b\\u00fccher.example\"}\n")),
 	    0);
-	assert_slice(values[0],
+	assert_slice(texts[0].value,
 	    "b\xc3\xbc"
 	    "cher.example");
-	assert_slice(values[1], "a\0b\n");
+	assert_slice(texts[1].value, "a\0b\n");
 	assert_int_equal(what.n, 0);
 }
 
@@ -193,8 +191,8 @@ test_arena_runs_out(void **state)
 
 		smx_arena_init(&a, NULL, 0, cap++);
 		smx_buf_reset(&what);
-		rc = smx_json_read_texts(&a, json, names, COUNT_OF(names),
-		    values, &what);
+		rc = smx_json_read_texts(&a, json, texts, COUNT_OF(texts),
+		    &what);
 		assert_true(rc == 0 || rc == -SMX_ENOMEM);
 		smx_arena_done(&a);
 	} while (rc < 0 && cap < 1000);

@@ -80,9 +80,11 @@ static void
 test_modes_by_name(void **state)
 {
 	(void)state;
-	assert_string_equal(smx_sts_mode_text(SMX_STS_NONE), "none");
-	assert_string_equal(smx_sts_mode_text(SMX_STS_TESTING), "testing");
-	assert_string_equal(smx_sts_mode_text(SMX_STS_ENFORCE), "enforce");
+	assert_string_equal(smx_sts_policy_mode_text(SMX_STS_NONE), "none");
+	assert_string_equal(smx_sts_policy_mode_text(SMX_STS_TESTING),
+	    "testing");
+	assert_string_equal(smx_sts_policy_mode_text(SMX_STS_ENFORCE),
+	    "enforce");
 }
 
 static void

@@ -182,7 +182,7 @@ run_policy(const json_t *row, json_t *got)
 	for (size_t i = 0; rc == 0 && i < p.mx_count; i++)
 		json_array_append_new(mx, text(p.mx[i]));
 	if (rc == 0) {
-		set(got, "mode", json_string(smx_sts_mode_text(p.mode)));
+		set(got, "mode", json_string(smx_sts_policy_mode_text(p.mode)));
 		set(got, "max_age", json_integer(p.max_age_s));
 		set(got, "mx", json_incref(mx));
 		set(got, "extensions",

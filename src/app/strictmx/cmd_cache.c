@@ -214,72 +214,82 @@ check_policy(struct smx_arena *a, struct smx_slice body, smx_time fetched,
 	return 0;
 }
 
+struct row {
+	struct smx_domain domain;
+	struct smx_store_policy policy;
+};
+
 /* Read and check a line. @return 0, or a status with the reason in @p what. */
 static int
 read_line(struct smx_arena *a, struct smx_slice line, smx_time now,
-    struct smx_domain *domain, struct smx_store_policy *ret,
-    struct smx_buf *what)
+    struct row *ret, struct smx_buf *what)
 {
-	static const char *const names[] = { "domain", "id", "fetched_at",
-		"policy" };
-	struct smx_slice values[4];
-	int rc = smx_json_read_texts(a, line, names, 4, values, what);
+	struct smx_json_text texts[] = { { .name = "domain" }, { .name = "id" },
+		{ .name = "fetched_at" }, { .name = "policy" } };
+	struct smx_store_policy *p = &ret->policy;
+	int rc = smx_json_read_texts(a, line, texts, 4, what);
 
 	if (rc < 0)
 		return rc;
-	if (smx_domain_parse(values[0], domain) < 0) {
+	if (smx_domain_parse(texts[0].value, &ret->domain) < 0) {
 		smx_buf_add_text(what, "\"domain\" is no host name");
 		return -SMX_EPARSE;
 	}
-	if (!is_id(values[1])) {
+	if (!is_id(texts[1].value)) {
 		smx_buf_add_text(what,
 		    "\"id\" is not 1 to 32 letters and digits");
 		return -SMX_EPARSE;
 	}
-	if (smx_clock_parse(values[2].p, &ret->fetched) < 0) {
+	if (smx_clock_parse(texts[2].value.p, &p->fetched) < 0) {
 		smx_buf_add_text(what,
 		    "\"fetched_at\" is not a time such as "
 		    "2026-01-31T12:00:00Z");
 		return -SMX_EPARSE;
 	}
-	ret->domain = smx_domain_slice(domain);
-	ret->id = values[1];
-	ret->body = values[3];
-	ret->used = now;
-	return check_policy(a, ret->body, ret->fetched, now, what);
+	p->domain = smx_domain_slice(&ret->domain);
+	p->id = texts[1].value;
+	p->body = texts[3].value;
+	p->used = now;
+	return check_policy(a, p->body, p->fetched, now, what);
+}
+
+/* Take a policy that is newer than what is there. */
+static void
+take(struct cache *c, const struct smx_store_policy *policy)
+{
+	struct smx_store_port port = smx_store_port(c->store);
+	struct smx_map_node *node = smx_map_find(&c->fetched, policy->domain);
+	struct known *known = node != NULL
+	    ? SMX_ELEMENT(node, struct known, node)
+	    : NULL;
+
+	if (known != NULL && known->fetched >= policy->fetched) {
+		c->skipped++;
+		return;
+	}
+	port.ops->put(port.self, policy);
+	c->count++;
+	if (known != NULL)
+		known->fetched = policy->fetched;
+	else
+		know_row(c, policy);
 }
 
 static void
 import_line(struct cache *c, struct smx_slice line, size_t number, smx_time now)
 {
-	struct smx_store_port port = smx_store_port(c->store);
-	struct smx_store_policy policy = { 0 };
-	struct smx_map_node *node;
-	struct smx_domain domain;
+	struct row row = { 0 };
 	struct smx_buf what;
 	struct smx_arena a;
 
 	smx_arena_init(&a, NULL, 0, SMX_STS_ARENA_MAX + SMX_JSON_BYTES_MAX);
 	smx_buf_init(&what, 1024);
-	if (read_line(&a, line, now, &domain, &policy, &what) < 0) {
+	if (read_line(&a, line, now, &row, &what) < 0) {
 		smx_command_complain("%s:%zu: left out: %s", c->path, number,
 		    smx_buf_text(&what));
 		c->faulty++;
 	} else {
-		node = smx_map_find(&c->fetched, policy.domain);
-		if (node != NULL &&
-		    SMX_ELEMENT(node, struct known, node)->fetched >=
-			policy.fetched) {
-			c->skipped++;
-		} else {
-			port.ops->put(port.self, &policy);
-			if (node != NULL)
-				SMX_ELEMENT(node, struct known, node)->fetched =
-				    policy.fetched;
-			else
-				know_row(c, &policy);
-			c->count++;
-		}
+		take(c, &row.policy);
 	}
 	smx_buf_done(&what);
 	smx_arena_done(&a);

@@ -79,8 +79,8 @@ print_text(const struct smx_config *c, struct smx_buf *out)
 	const char *section = "top";
 
 	for (size_t i = 0; i < SMX_SETTING_COUNT; i++) {
-		const struct smx_setting_row *row = smx_setting_row(i);
-		size_t start = out->n;
+		const struct smx_setting_row *row = smx_config_row(i);
+		size_t start;
 
 		if (strcmp(section, row->section) != 0)
 			smx_buf_printf(out, "%s {\n", row->section);
@@ -106,7 +106,7 @@ print_json(const struct smx_config *c, struct smx_buf *out)
 {
 	smx_buf_add_text(out, "[");
 	for (size_t i = 0; i < SMX_SETTING_COUNT; i++) {
-		const struct smx_setting_row *row = smx_setting_row(i);
+		const struct smx_setting_row *row = smx_config_row(i);
 		struct smx_buf text;
 
 		smx_buf_init(&text, 65536);

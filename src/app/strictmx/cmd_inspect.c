@@ -196,7 +196,7 @@ print_policy_json(const struct inspect *in, struct smx_buf *out)
 	smx_buf_printf(out,
 	    ",\"policy\":{\"version\":\"STSv1\",\"mode\":\"%s\","
 	    "\"max_age\":%u,\"mx\":[",
-	    smx_sts_mode_text(p->mode), p->max_age_s);
+	    smx_sts_policy_mode_text(p->mode), p->max_age_s);
 	for (size_t i = 0; i < p->mx_count; i++) {
 		if (i > 0)
 			smx_buf_add_char(out, ',');
@@ -259,7 +259,7 @@ print_text(const struct inspect *in, const char *name, struct smx_buf *out)
 		smx_buf_printf(out,
 		    "%s: a valid policy: mode %s, max_age %u (%.1f days), "
 		    "%zu mx\n",
-		    name, smx_sts_mode_text(in->policy.mode),
+		    name, smx_sts_policy_mode_text(in->policy.mode),
 		    in->policy.max_age_s, in->policy.max_age_s / 86400.0,
 		    in->policy.mx_count);
 	else

@@ -2,8 +2,6 @@
  * strictmx: the command line. Finds the subcommand and hands over.
  */
 #include <argp.h>
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,69 +43,6 @@ print_help(FILE *to)
 	      "\"strictmx SUBCOMMAND --help\" tells more. See also "
 	      "strictmx(1).\n",
 	    to);
-}
-
-void
-smx_command_complain(const char *format, ...)
-{
-	char text[4096];
-	char escaped[4 * sizeof(text)];
-	struct smx_buf line;
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	smx_buf_init_fixed(&line, escaped, sizeof(escaped));
-	smx_buf_add_escaped(&line, smx_slice_text(text));
-	fprintf(stderr, "strictmx: %s\n", smx_buf_text(&line));
-}
-
-bool
-smx_command_read(const char *path, size_t max, struct smx_buf *to)
-{
-	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	char chunk[8192];
-	size_t n;
-	int error = 0;
-
-	smx_buf_init(to, max);
-	if (f == NULL) {
-		smx_command_complain("%s: %s", path, strerror(errno));
-		return false;
-	}
-	errno = 0;
-	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
-		smx_buf_add(to, smx_slice(chunk, n));
-	if (ferror(f))
-		error = errno != 0 ? errno : EIO;
-	if (f != stdin)
-		fclose(f);
-	if (error != 0) {
-		smx_command_complain("%s: %s", path, strerror(error));
-		return false;
-	}
-	if (smx_buf_status(to) < 0) {
-		smx_command_complain("%s: longer than %zu bytes", path, max);
-		return false;
-	}
-	return true;
-}
-
-bool
-smx_command_write(const struct smx_buf *from)
-{
-	if (smx_buf_status(from) < 0) {
-		smx_command_complain("output: %s",
-		    smx_status_text(smx_buf_status(from)));
-		return false;
-	}
-	if (fwrite(from->p, 1, from->n, stdout) != from->n ||
-	    fflush(stdout) != 0) {
-		smx_command_complain("standard output: %s", strerror(errno));
-		return false;
-	}
-	return true;
 }
 
 static int

@@ -3,7 +3,6 @@
  * signals into calls.
  */
 #include <argp.h>
-#include <curl/curl.h>
 #include <event2/event.h>
 #include <malloc.h>
 #include <signal.h>
@@ -181,13 +180,14 @@ run(struct daemon *d, struct smx_buf *reason)
 int
 main(int argc, char **argv)
 {
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	struct daemon d = { 0 };
 	struct smx_buf reason;
 	int rc;
 
 	argp_err_exit_status = 64;
 	argp_parse(&argp, argc, argv, 0, NULL, &d);
-	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGPIPE, &ignore, NULL);
 	/* Three threads, of which one works most of the time: more arenas
 	 * would only cost memory. */
 	mallopt(M_ARENA_MAX, 1);
@@ -198,10 +198,7 @@ main(int argc, char **argv)
 	if (rc == 0) {
 		set_log_level(d.config);
 		d.base = event_base_new();
-		rc = d.base != NULL &&
-			curl_global_init(CURL_GLOBAL_DEFAULT) == 0
-		    ? run(&d, &reason)
-		    : -SMX_ENOMEM;
+		rc = d.base != NULL ? run(&d, &reason) : -SMX_ENOMEM;
 	}
 	if (rc < 0)
 		smx_log(SMX_LOG_ERROR, "%s",
@@ -210,6 +207,5 @@ main(int argc, char **argv)
 	smx_config_free(&d.config);
 	if (d.base != NULL)
 		event_base_free(d.base);
-	curl_global_cleanup();
 	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -193,7 +193,7 @@ on_request(void *self, const struct smx_socketmap_request *request,
 			p->client = client;
 			p->form = request->form;
 			p->domain = domain;
-			smx_socketmap_client_set(client, p);
+			smx_socketmap_server_keep(client, p);
 			arm(r, now);
 			return false;
 		}
@@ -217,7 +217,7 @@ log_policy(const struct smx_lookup_event *e, const char *what,
 
 	smx_log(level, "%.*s: %s: mode %s, id %.*s, max_age %u%s",
 	    (int)e->domain.n, e->domain.p, what,
-	    smx_sts_mode_text((enum smx_sts_mode)p->mode),
+	    smx_sts_policy_mode_text((enum smx_sts_mode)p->mode),
 	    (int)smx_cache_policy_id(p).n, smx_cache_policy_id(p).p,
 	    p->max_age_s, p->secure ? ", record signed" : "");
 }
@@ -358,7 +358,12 @@ find_listener(const struct smx_role_resolve *r,
 static struct smx_listen_access
 access_of(const struct smx_config *config)
 {
-	struct group *group = getgrnam(config->resolve_socket_group);
+	struct group storage, *group = NULL;
+	char bytes[16384];
+
+	if (getgrnam_r(config->resolve_socket_group, &storage, bytes,
+		sizeof(bytes), &group) != 0)
+		group = NULL;
 
 	/* Only root can give a socket to a group it is not in. */
 	return (struct smx_listen_access){
