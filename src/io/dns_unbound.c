@@ -147,7 +147,9 @@ set_options(struct ub_ctx *ub)
 {
 	static const char *const options[][2] = {
 		{ "do-not-query-localhost:", "no" },
-		{ "outbound-msg-retry:", "2" },
+		/* Half a second, doubled each time: all of our deadline. */
+		{ "outbound-msg-retry:", "4" },
+		{ "infra-keep-probing:", "yes" },
 		{ "msg-cache-size:", "1m" },
 		{ "rrset-cache-size:", "2m" },
 		{ "neg-cache-size:", "1m" },

@@ -8,14 +8,17 @@
 
 #include "io/https_curl.h"
 #include "base/list.h"
-#include "base/require.h"
+#include "base/scan.h"
 #include "core/limits.h"
 #include "core/media_type.h"
 #include "io/address.h"
 
-#define URL_PATH     "/.well-known/mta-sts.txt"
-#define USER_AGENT   "strictmx/" SMX_VERSION
-#define DETAIL_BYTES 300
+#define URL_PATH       "/.well-known/mta-sts.txt"
+#define USER_AGENT     "strictmx/" SMX_VERSION
+#define DETAIL_BYTES   300
+#define LOCATION_SHOWN 200
+/* CURLE_TOO_LARGE, which curl 7.88 does not have. */
+#define TOO_LARGE 100
 
 struct smx_https {
 	struct event_base *base;
@@ -49,6 +52,11 @@ struct job {
 	struct smx_buf body;
 	size_t header_bytes;
 	bool encoded;
+	bool has_length; /* the answer says where it ends */
+	bool is_closed;  /* the host has closed TLS: nothing was cut off */
+	struct smx_buf location;
+	char location_bytes[LOCATION_SHOWN];
+	bool is_answering; /* TLS is up: curl has the answer in hand */
 	enum why why;
 	char error[CURL_ERROR_SIZE];
 	struct smx_slice host;
@@ -108,22 +116,42 @@ on_body(char *data, size_t size, size_t count, void *arg)
 	return n;
 }
 
+/* Is this header line of that name? Then @p value is what it says. */
+static bool
+is_header(struct smx_slice line, struct smx_slice name, struct smx_slice *value)
+{
+	if (line.n < name.n ||
+	    !smx_domain_equal(smx_slice(line.p, name.n), name))
+		return false;
+	*value = smx_slice_from(line, smx_scan_skip_wsp(line, name.n));
+	while (value->n > 0 && (unsigned char)value->p[value->n - 1] <= ' ')
+		value->n--;
+	return true;
+}
+
 static size_t
 on_header(char *data, size_t size, size_t count, void *arg)
 {
-	static const struct smx_slice encoding = { "content-encoding:", 17 };
+	struct smx_slice line = { data, size * count }, value;
 	struct job *j = arg;
-	size_t n = size * count;
 
-	j->header_bytes += n;
+	j->header_bytes += line.n;
 	if (j->header_bytes > SMX_HTTP_HEADERS_MAX) {
 		j->why = WHY_HEADERS_LARGE;
 		return 0;
 	}
-	if (n > encoding.n &&
-	    smx_domain_equal(smx_slice(data, encoding.n), encoding))
+	if (is_header(line, SMX_SLICE("content-encoding:"), &value)) {
 		j->encoded = true;
-	return n;
+	} else if (is_header(line, SMX_SLICE("content-length:"), &value) ||
+	    is_header(line, SMX_SLICE("transfer-encoding:"), &value)) {
+		j->has_length = true;
+	} else if (is_header(line, SMX_SLICE("location:"), &value)) {
+		smx_buf_reset(&j->location);
+		smx_buf_add(&j->location,
+		    smx_slice(value.p,
+			value.n < LOCATION_SHOWN ? value.n : LOCATION_SHOWN));
+	}
+	return line.n;
 }
 
 /* The last word on where we connect: after all pinning and redirecting. */
@@ -142,6 +170,24 @@ on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	    address->protocol);
 }
 
+/* Of an SSL_CTX: its job. */
+static int job_index = -1;
+
+/*
+ * curl takes a connection that is cut off for the end of a body without a
+ * length: whoever can cut it could shorten a policy. So the alert that closes
+ * TLS is looked for (RFC 9112, 9.8).
+ */
+static void
+on_ssl_info(const SSL *ssl, int where, int value)
+{
+	struct job *j = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), job_index);
+
+	if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT &&
+	    (value & 0xff) == SSL_AD_CLOSE_NOTIFY)
+		j->is_closed = true;
+}
+
 /* curl itself accepts a certificate by its CN: RFC 8461, 3.3 asks for a
  * DNS-ID. */
 static CURLcode
@@ -154,8 +200,10 @@ on_ssl_ctx(CURL *easy, void *ctx, void *arg)
 	X509_VERIFY_PARAM_set_hostflags(param,
 	    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
 		X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	if (X509_VERIFY_PARAM_set1_host(param, j->name, j->host.n) != 1)
+	if (X509_VERIFY_PARAM_set1_host(param, j->name, j->host.n) != 1 ||
+	    SSL_CTX_set_ex_data(ctx, job_index, j) != 1)
 		return CURLE_OUT_OF_MEMORY;
+	SSL_CTX_set_info_callback(ctx, on_ssl_info);
 	return CURLE_OK;
 }
 
@@ -182,6 +230,10 @@ judge_failure(const struct job *j, CURLcode rc, long verify)
 		return SMX_DIAG_HOST_REFUSED;
 	if (rc == CURLE_SSL_CONNECT_ERROR)
 		return SMX_DIAG_TLS_FAILURE;
+	/* curl's words for a header line above its own limit, older and newer
+	 * than 8.6. */
+	if (j->is_answering && (rc == CURLE_OUT_OF_MEMORY || rc == TOO_LARGE))
+		return SMX_DIAG_HTTP_SYNTAX;
 	if (rc == CURLE_WEIRD_SERVER_REPLY ||
 	    rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_HTTP2)
 		return SMX_DIAG_HTTP_SYNTAX;
@@ -194,13 +246,17 @@ finish_failed(struct job *j, CURLcode rc)
 	char storage[DETAIL_BYTES];
 	struct smx_buf detail;
 	long verify = 0;
+	curl_off_t connected = 0;
 
 	curl_easy_getinfo(j->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
+	curl_easy_getinfo(j->easy, CURLINFO_APPCONNECT_TIME_T, &connected);
+	j->is_answering = connected > 0;
 	smx_buf_init_fixed(&detail, storage, sizeof(storage));
 	if (rc == CURLE_PEER_FAILED_VERIFICATION && verify != 0)
 		smx_buf_add_text(&detail,
 		    X509_verify_cert_error_string(verify));
-	else if (j->why == WHY_HEADERS_LARGE)
+	else if (judge_failure(j, rc, verify) == SMX_DIAG_HTTP_SYNTAX &&
+	    (j->why == WHY_HEADERS_LARGE || rc == CURLE_OUT_OF_MEMORY))
 		smx_buf_add_text(&detail, "endless headers");
 	else
 		smx_buf_add_text(&detail,
@@ -213,18 +269,17 @@ finish_answered(struct job *j)
 {
 	char storage[DETAIL_BYTES];
 	enum smx_diag_code code = SMX_DIAG_OK;
-	const char *type = NULL, *location = NULL;
+	const char *type = NULL;
 	struct smx_buf detail;
 	long status = 0;
 
 	curl_easy_getinfo(j->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(j->easy, CURLINFO_CONTENT_TYPE, &type);
-	curl_easy_getinfo(j->easy, CURLINFO_REDIRECT_URL, &location);
 	smx_buf_init_fixed(&detail, storage, sizeof(storage));
-	if (status >= 300 && status < 400) {
+	if (status >= 300 && status < 400 && j->location.n > 0) {
 		code = SMX_DIAG_HTTP_REDIRECT;
-		smx_buf_printf(&detail, "HTTP %ld to %.200s", status,
-		    location != NULL ? location : "nowhere");
+		smx_buf_printf(&detail, "HTTP %ld to ", status);
+		smx_buf_add(&detail, smx_buf_slice(&j->location));
 	} else if (status != 200) {
 		code = SMX_DIAG_HTTP_STATUS;
 		smx_buf_printf(&detail, "HTTP %ld", status);
@@ -235,6 +290,10 @@ finish_answered(struct job *j)
 		    type != NULL ? type : "no Content-Type");
 	} else if (j->encoded) {
 		code = SMX_DIAG_HTTP_ENCODING;
+	} else if (!j->has_length && !j->is_closed) {
+		code = SMX_DIAG_HOST_CLOSED;
+		smx_buf_add_text(&detail,
+		    "perhaps in the middle: TLS was not closed");
 	}
 	finish(j, code, smx_buf_slice(&detail));
 }
@@ -497,6 +556,8 @@ smx_https_get(struct smx_https *h, struct smx_slice host,
 	memcpy(j->name, host.p, host.n);
 	j->host = smx_slice(j->name, host.n);
 	smx_buf_init(&j->body, SMX_STS_BODY_MAX);
+	smx_buf_init_fixed(&j->location, j->location_bytes,
+	    sizeof(j->location_bytes));
 	smx_list_init(&j->in_ready);
 	smx_list_init(&j->link);
 	smx_list_push(&h->jobs, &j->link);
@@ -542,6 +603,8 @@ smx_https_new(struct event_base *base, struct smx_dns *dns,
 		free(h);
 		return rc;
 	}
+	if (job_index < 0)
+		job_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
 	h->base = base;
 	h->dns = dns;
 	smx_list_init(&h->jobs);

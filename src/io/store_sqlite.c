@@ -206,29 +206,19 @@ close_db(struct smx_store *s)
 	s->db = NULL;
 }
 
-/* Take the file for this process alone, until it is closed. */
+/*
+ * Is it ours, and of a version that we know? Nothing is written yet: a file of
+ * somebody else stays as it is. From the first read on, the file is locked
+ * until it is closed.
+ */
 static int
-lock_db(sqlite3 *db)
+check_owner(sqlite3 *db, bool *ret_is_new)
 {
+	sqlite3_int64 application = 0, version = 0, tables = 0;
 	int rc = run(db, "PRAGMA locking_mode = EXCLUSIVE;");
 
 	if (rc == 0)
-		rc = run(db, "PRAGMA journal_mode = WAL;");
-	if (rc == 0)
-		rc = run(db, "PRAGMA synchronous = NORMAL;");
-	if (rc == 0)
-		rc = run(db, "BEGIN EXCLUSIVE; COMMIT;");
-	return rc;
-}
-
-/* Is it ours, and of a version that we know? An empty file becomes ours. */
-static int
-check_schema(sqlite3 *db)
-{
-	sqlite3_int64 application = 0, version = 0, tables = 0;
-	char sql[128];
-	int rc = read_number(db, "PRAGMA application_id;", &application);
-
+		rc = read_number(db, "PRAGMA application_id;", &application);
 	if (rc == 0)
 		rc = read_number(db, "PRAGMA user_version;", &version);
 	if (rc == 0)
@@ -236,21 +226,41 @@ check_schema(sqlite3 *db)
 		    &tables);
 	if (rc < 0)
 		return rc;
-	if (application != APPLICATION_ID && tables > 0)
+	*ret_is_new = application != APPLICATION_ID && tables == 0;
+	if (!*ret_is_new &&
+	    (application != APPLICATION_ID || version > SCHEMA_VERSION))
 		return -SMX_EVERSION;
-	if (application == APPLICATION_ID && version > SCHEMA_VERSION)
-		return -SMX_EVERSION;
-	if (application == APPLICATION_ID)
-		return 0;
+	return 0;
+}
+
+static int
+make_schema(sqlite3 *db)
+{
+	char sql[128];
+	int rc = run(db, "BEGIN;");
+
 	snprintf(sql, sizeof(sql),
-	    "PRAGMA application_id = %d; PRAGMA user_version = %d;",
+	    "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;",
 	    APPLICATION_ID, SCHEMA_VERSION);
-	rc = run(db, "BEGIN;");
 	if (rc == 0)
 		rc = run(db, schema);
+	return rc == 0 ? run(db, sql) : rc;
+}
+
+/* Take the file over. */
+static int
+own(sqlite3 *db)
+{
+	bool is_new = false;
+	int rc = check_owner(db, &is_new);
+
 	if (rc == 0)
-		rc = run(db, sql);
-	return rc == 0 ? run(db, "COMMIT;") : rc;
+		rc = run(db, "PRAGMA journal_mode = WAL;");
+	if (rc == 0)
+		rc = run(db, "PRAGMA synchronous = NORMAL;");
+	if (rc == 0)
+		rc = run(db, "BEGIN EXCLUSIVE; COMMIT;");
+	return rc == 0 && is_new ? make_schema(db) : rc;
 }
 
 static int
@@ -283,9 +293,7 @@ open_db(struct smx_store *s)
 	    NULL));
 
 	if (rc == 0)
-		rc = lock_db(s->db);
-	if (rc == 0)
-		rc = check_schema(s->db);
+		rc = own(s->db);
 	if (rc == 0)
 		rc = prepare(s);
 	if (rc < 0)
