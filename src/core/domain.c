@@ -2,45 +2,57 @@
 #include "base/scan.h"
 
 /* The lower case form of a byte in a name; 0: it can't stand there. */
-static char
+static inline char
 fold(char c)
 {
-	c = smx_scan_lower(c);
-	return smx_scan_is_alnum(c) || c == '-' || c == '.' ? c : '\0';
+	/* The usual first: this is in the path of every look-up. */
+	if (c >= 'a' && c <= 'z')
+		return c;
+	if (smx_scan_is_digit(c) || c == '-' || c == '.')
+		return c;
+	return smx_scan_is_alpha(c) ? smx_scan_lower(c) : '\0';
+}
+
+static bool
+is_label(struct smx_slice name, size_t start, size_t end)
+{
+	return end > start && end - start <= SMX_LABEL_MAX &&
+	    name.p[start] != '-' && name.p[end - 1] != '-';
+}
+
+/* A name whose last label has only digits is meant as an address. */
+static bool
+is_numeric(struct smx_slice label)
+{
+	for (size_t i = 0; i < label.n; i++)
+		if (!smx_scan_is_digit(label.p[i]))
+			return false;
+	return true;
 }
 
 /* Check a name; write its lower case form to @p to unless that is NULL. */
 static bool
 walk(struct smx_slice name, char *to)
 {
-	size_t label = 0;    /* where the current label begins */
-	bool numeric = true; /* the current label has only digits */
+	size_t label = 0; /* where the current label begins */
 
 	if (name.n == 0 || name.n > SMX_DOMAIN_MAX)
 		return false;
-	for (size_t i = 0; i <= name.n; i++) {
-		char c = '.';
+	for (size_t i = 0; i < name.n; i++) {
+		char c = fold(name.p[i]);
 
-		if (i < name.n) {
-			c = fold(name.p[i]);
-			if (c == '\0')
-				return false;
-			if (to != NULL)
-				to[i] = c;
-		}
-		if (c != '.') {
-			numeric = numeric && smx_scan_is_digit(c);
-			continue;
-		}
-		if (i == label || i - label > SMX_LABEL_MAX ||
-		    name.p[label] == '-' || name.p[i - 1] == '-')
+		if (c == '\0')
 			return false;
-		if (i == name.n)
-			return !numeric;
-		label = i + 1;
-		numeric = true;
+		if (to != NULL)
+			to[i] = c;
+		if (c == '.') {
+			if (!is_label(name, label, i))
+				return false;
+			label = i + 1;
+		}
 	}
-	return false;
+	return is_label(name, label, name.n) &&
+	    !is_numeric(smx_slice_from(name, label));
 }
 
 bool

@@ -16,10 +16,16 @@ read_clock(clockid_t id)
 struct smx_now
 smx_clock_now(void)
 {
-	return (struct smx_now){
-		.mono = read_clock(CLOCK_BOOTTIME),
-		.wall = read_clock(CLOCK_REALTIME),
-	};
+	/* Every look-up asks for the time, and hardly one needs the wall
+	 * clock's: that is read once a second. */
+	static _Thread_local smx_time offset, read_at = -SMX_SECOND;
+	smx_time mono = read_clock(CLOCK_BOOTTIME);
+
+	if (mono - read_at >= SMX_SECOND) {
+		offset = read_clock(CLOCK_REALTIME) - mono;
+		read_at = mono;
+	}
+	return (struct smx_now){ .mono = mono, .wall = mono + offset };
 }
 
 void

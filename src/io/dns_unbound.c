@@ -154,7 +154,7 @@ set_options(struct ub_ctx *ub)
 		{ "rrset-cache-size:", "2m" },
 		{ "neg-cache-size:", "1m" },
 		{ "num-queries-per-thread:", "4096" },
-		{ "outgoing-range:", "2048" },
+		{ "outgoing-range:", "512" },
 		{ "jostle-timeout:", "1000" },
 		{ "unblock-lan-zones:", "yes" },
 	};

@@ -257,7 +257,9 @@ own(sqlite3 *db)
 	if (rc == 0)
 		rc = run(db, "PRAGMA journal_mode = WAL;");
 	if (rc == 0)
-		rc = run(db, "PRAGMA synchronous = NORMAL;");
+		rc = run(db,
+		    "PRAGMA synchronous = NORMAL;"
+		    " PRAGMA cache_size = -512;");
 	if (rc == 0)
 		rc = run(db, "BEGIN EXCLUSIVE; COMMIT;");
 	return rc == 0 && is_new ? make_schema(db) : rc;
@@ -459,6 +461,8 @@ smx_store_load(struct smx_store *s,
 		if (rc == 0)
 			rc = walk(s->db, row, arg, &damaged);
 	}
+	/* The pages that were read are not read again. */
+	sqlite3_db_release_memory(s->db);
 	if (damaged > 0)
 		smx_log(SMX_LOG_ERROR,
 		    "store: %zu damaged policies in %s are left out", damaged,
