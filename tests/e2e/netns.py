@@ -58,14 +58,15 @@ def run(argv, *, check=True, timeout=60, env=None, **kwargs):
     return done
 
 
-def wait_until(condition, timeout, what):
+def wait_until(condition, timeout, what, interval=None):
     """Poll until condition() is true and return what it returned.
 
-    The interval grows from 10 to 100 ms: quick things end quickly, and slow
-    ones don't keep the processor from the programs they wait for.
+    The interval grows from 10 to 100 ms unless it is given: quick things end
+    quickly, and slow ones don't keep the processor from the programs they
+    wait for.
     """
     end = time.monotonic() + timeout
-    pause = 0.01
+    pause = interval or 0.01
     while True:
         result = condition()
         if result:
@@ -73,7 +74,7 @@ def wait_until(condition, timeout, what):
         if time.monotonic() > end:
             raise TimeoutError(f"waited {timeout} s for {what}")
         time.sleep(pause)
-        pause = min(pause * 1.5, 0.1)
+        pause = interval or min(pause * 1.5, 0.1)
 
 
 def world_folder(name):

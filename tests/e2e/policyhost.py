@@ -61,7 +61,8 @@ class PolicyHosts:
     def start(self):
         """Start nginx and wait until it takes connections."""
         self._child = self._namespace.start(
-            ["nginx", "-c", self.folder / "nginx.conf", "-e", self.folder / "error.log"],
+            ["nginx", "-c", self.folder / "nginx.conf"]
+            + ["-e", self.folder / "error.log"],
             self.folder / "nginx.log",
             env=CLEAN_ENVIRONMENT,
         )
@@ -72,11 +73,6 @@ class PolicyHosts:
         self._child.send_signal(signal.SIGTERM)
         self._child.wait(timeout=10)
         self._child = None
-
-    @property
-    def is_running(self):
-        """Whether nginx is up."""
-        return self._child is not None
 
     def _is_up(self):
         try:

@@ -202,11 +202,6 @@ class Postfix:
         """Try all deferred mail again, now."""
         self.run("postqueue", "-f")
 
-    def queued(self):
-        """Queue ids of the mail that waits."""
-        listed = self.run("postqueue", "-p").stdout
-        return re.findall(r"^([0-9A-F]{6,}|[0-9A-Za-z]{12,})[*!]?\s", listed, re.M)
-
 
 class Receiver(Postfix):
     """A Postfix that takes mail and puts it into one maildir.

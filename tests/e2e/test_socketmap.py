@@ -251,6 +251,15 @@ def test_unix_socket(strictmxd, world):
     assert answer.exit == 0
 
 
+def test_json(strictmxd):
+    """`strictmx query --json` splits the answer for scripts."""
+    answer = strictmxd.query_json("bank.test", "strictmx")
+    assert answer["domain"] == "bank.test"
+    assert answer["status"] == "OK"
+    assert answer["reply"].startswith(CACHED)
+    assert strictmxd.query_json("nobody.test")["status"] == "NOTFOUND"
+
+
 @pytest.fixture(scope="module")
 def slow_dns(world):
     """A daemon whose DNS takes a second for slow*.faults.test."""

@@ -21,7 +21,7 @@ ENFORCED = {
     "one-mx": policy_text("enforce", MX),
     "several-mx": policy_text("enforce", "mx.bank.test", "b.example", MX),
     "wildcard": policy_text("enforce", "*.hoster.test"),
-    "wildcards-and-names": policy_text("enforce", "*.example", MX, "*.x.test", "c.test"),
+    "wildcards-and-names": policy_text("enforce", "*.x.test", MX, "*.y.test", "c.test"),
     "mx-in-capitals": policy_text("enforce", "MX.Hoster.TEST"),
     "mx-repeated": policy_text("enforce", MX, MX, MX.upper(), MX),
     "mx-of-253-octets": policy_text("enforce", MX, LONG_NAME[:253]),
@@ -47,7 +47,9 @@ ENFORCED = {
     "hash-and-semicolon": policy_text("enforce", MX, extra=["x: # a ; b // c"]),
     "colons": policy_text("enforce", MX, extra=["x: a: b: c", "y: ::"]),
     "utf-8": policy_text("enforce", MX, extra=["x: käse ☃ \u202e abc", "y: 𝄞"]),
-    "blanks": f"version:STSv1\r\nmode: \t enforce  \r\nmx:\t{MX} \r\nmax_age:  600 \r\n",
+    "blanks": (
+        f"version:STSv1\r\nmode: \t enforce  \r\nmx:\t{MX} \r\nmax_age:  600 \r\n"
+    ),
     "lf-no-final-newline": f"version: STSv1\nmode: enforce\nmx: {MX}\nmax_age: 86400",
     "other-order": f"max_age: 99\r\nmx: {MX}\r\nmode: enforce\r\nversion: STSv1\r\n",
     "repeated-fields": policy_text(
