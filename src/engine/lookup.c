@@ -387,22 +387,6 @@ land(struct smx_flight *flight, struct smx_arena *scratch, struct smx_now now)
 	smx_cache_trim(&l->cache);
 }
 
-static void
-on_body(void *arg, struct smx_now now, const struct smx_https_policy *answer)
-{
-	struct smx_flight *flight = arg;
-	struct smx_arena a;
-
-	smx_arena_init(&a, NULL, 0, SMX_STS_ARENA_MAX);
-	smx_fetch_body(&flight->fetch, &a, answer);
-	/* The finding is about the policy host, unless it has bytes of the
-	 * body to show. */
-	if (flight->fetch.diag.arg.n == 0)
-		flight->fetch.diag.arg = smx_cache_entry_domain(flight->entry);
-	land(flight, &a, now);
-	smx_arena_done(&a);
-}
-
 /* Write prefix and domain into a name's storage. */
 static struct smx_slice
 join(char *storage, struct smx_slice prefix, struct smx_slice domain)
@@ -410,6 +394,24 @@ join(char *storage, struct smx_slice prefix, struct smx_slice domain)
 	memcpy(storage, prefix.p, prefix.n);
 	memcpy(storage + prefix.n, domain.p, domain.n);
 	return smx_slice(storage, prefix.n + domain.n);
+}
+
+static void
+on_body(void *arg, struct smx_now now, const struct smx_https_policy *answer)
+{
+	struct smx_flight *flight = arg;
+	char host[SMX_DOMAIN_MAX];
+	struct smx_arena a;
+
+	smx_arena_init(&a, NULL, 0, SMX_STS_ARENA_MAX);
+	smx_fetch_body(&flight->fetch, &a, answer);
+	/* The finding is about the policy host, unless it has bytes of the
+	 * body to show. */
+	if (flight->fetch.diag.arg.n == 0)
+		flight->fetch.diag.arg = join(host, host_prefix,
+		    smx_cache_entry_domain(flight->entry));
+	land(flight, &a, now);
+	smx_arena_done(&a);
 }
 
 static void
@@ -431,6 +433,7 @@ on_txt(void *arg, struct smx_now now, const struct smx_dns_txt *answer)
 			join(host, host_prefix, domain), on_body, flight) == 0)
 			return;
 		fail_for_memory(&flight->fetch);
+		flight->fetch.diag.arg = join(host, host_prefix, domain);
 	}
 	smx_arena_init(&a, NULL, 0, 0);
 	land(flight, &a, now);
