@@ -9,6 +9,8 @@
 /** A host name in text form without the final dot (RFC 1035, 2.3.4). */
 #define SMX_DOMAIN_MAX 253
 #define SMX_LABEL_MAX  63
+/** A Policy Domain: "_mta-sts." has to fit in front of it. */
+#define SMX_STS_DOMAIN_MAX (SMX_DOMAIN_MAX - 9)
 
 /** A policy body: RFC 8461, 3.3 suggests 64 kilobytes. */
 #define SMX_STS_BODY_MAX 65536

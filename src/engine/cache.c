@@ -135,10 +135,22 @@ out:
 	return p;
 }
 
+static size_t
+bytes_of(const struct smx_cache_policy *p)
+{
+	return p == NULL
+	    ? 0
+	    : sizeof(*p) + p->id_bytes + p->mx_bytes + p->lines_bytes;
+}
+
 int
 smx_cache_set_policy(struct smx_cache *c, struct smx_cache_entry *e,
     struct smx_cache_policy *policy)
 {
+	size_t bytes = c->policy_bytes - bytes_of(e->policy) + bytes_of(policy);
+
+	if (bytes > SMX_CACHE_POLICY_BYTES_MAX && bytes > c->policy_bytes)
+		return -SMX_ELIMIT;
 	if (e->policy == NULL) {
 		if (c->policy_count >= SMX_CACHE_POLICY_MAX)
 			return -SMX_ELIMIT;
@@ -146,6 +158,7 @@ smx_cache_set_policy(struct smx_cache *c, struct smx_cache_entry *e,
 		smx_list_remove(&e->absent);
 		c->absent_count--;
 	}
+	c->policy_bytes = bytes;
 	free(e->policy);
 	e->policy = policy;
 	return 0;
@@ -155,6 +168,7 @@ void
 smx_cache_drop_policy(struct smx_cache *c, struct smx_cache_entry *e)
 {
 	SMX_REQUIRE(e->policy != NULL);
+	c->policy_bytes -= bytes_of(e->policy);
 	free(e->policy);
 	e->policy = NULL;
 	c->policy_count--;
@@ -183,6 +197,7 @@ smx_cache_remove(struct smx_cache *c, struct smx_cache_entry *e)
 	SMX_REQUIRE(e->flight == NULL);
 	if (e->policy != NULL) {
 		c->policy_count--;
+		c->policy_bytes -= bytes_of(e->policy);
 	} else {
 		smx_list_remove(&e->absent);
 		c->absent_count--;

@@ -18,7 +18,9 @@
 /** Policies kept; a domain beyond is looked up each time. */
 #define SMX_CACHE_POLICY_MAX ((size_t)1000000)
 /** Domains without a policy that are remembered; the oldest go first. */
-#define SMX_CACHE_ABSENT_MAX ((size_t)200000)
+#define SMX_CACHE_ABSENT_MAX ((size_t)100000)
+/** What the policies may take of memory, all together. */
+#define SMX_CACHE_POLICY_BYTES_MAX ((size_t)256 << 20)
 
 struct smx_cache_policy {
 	smx_time fetched;     /* wall */
@@ -64,6 +66,7 @@ struct smx_cache {
 	struct smx_list absent; /* entries without policy, oldest first */
 	size_t absent_count;
 	size_t policy_count;
+	size_t policy_bytes;
 };
 
 /** @retval 0 or -SMX_ENOMEM. */
@@ -106,8 +109,8 @@ struct smx_cache_policy *smx_cache_policy_new(struct smx_arena *scratch,
  * Give an entry a policy, in place of the one it has.
  *
  * @retval 0
- * @retval -SMX_ELIMIT  SMX_CACHE_POLICY_MAX is reached; @p policy stays the
- *                      caller's.
+ * @retval -SMX_ELIMIT  SMX_CACHE_POLICY_MAX or _BYTES_MAX is reached; @p policy
+ *                      stays the caller's.
  */
 int smx_cache_set_policy(struct smx_cache *c, struct smx_cache_entry *e,
     struct smx_cache_policy *policy) SMX_CHECKED;

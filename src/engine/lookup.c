@@ -12,6 +12,9 @@
 /* How long an absent domain's entry stays after it has to be asked again:
  * it remembers when failures began. */
 #define ABSENT_KEEP SMX_HOUR
+/* For DNS failures that has to be longer than an MTA waits between two tries,
+ * or the 15 minutes of "defer" would begin anew each time. */
+#define FAILING_KEEP SMX_DAY
 /* How exact "last used" is kept in the store. */
 #define USED_GRAIN (12 * SMX_HOUR)
 /* A refresh that finds no room, or a fetch under way, comes back. */
@@ -105,7 +108,10 @@ schedule(struct smx_lookup *l, struct smx_cache_entry *e)
 	if (e->policy != NULL)
 		due = smx_time_min(e->policy->expires, e->policy->refresh_due);
 	else
-		due = e->checked_until + ABSENT_KEEP;
+		due = e->checked_until +
+		    (e->failure != NULL && e->failure->dns_since != 0
+			    ? FAILING_KEEP
+			    : ABSENT_KEEP);
 	rc = smx_heap_set(&l->cache.timers, &e->timer, due);
 	/* It can't fail: an entry's timer is in the heap from the start. */
 	SMX_REQUIRE(rc == 0);
@@ -362,7 +368,6 @@ land(struct smx_flight *flight, struct smx_arena *scratch, struct smx_now now)
 	struct smx_cache_entry *e = flight->entry;
 	struct smx_fetch *f = &flight->fetch;
 	struct smx_cache_policy *p = NULL, *once = NULL;
-	struct smx_lookup_answer answer;
 	struct smx_list *node;
 
 	if (f->outcome == SMX_FETCH_POLICY)
@@ -376,12 +381,17 @@ land(struct smx_flight *flight, struct smx_arena *scratch, struct smx_now now)
 	if (flight->counted != NULL)
 		--*flight->counted;
 	schedule(l, e);
-	answer = answer_of(l, e, now.mono);
-	if (once != NULL && once->mode == SMX_STS_ENFORCE)
-		answer = (struct smx_lookup_answer){ SMX_LOOKUP_ENFORCE, once };
-	while ((node = smx_list_pop(&flight->waiters)) != NULL)
+	while ((node = smx_list_pop(&flight->waiters)) != NULL) {
+		/* Anew for each: who is answered can ask again at once, and
+		 * so end the policy that the one before got. */
+		struct smx_lookup_answer answer = answer_of(l, e, now.mono);
+
+		if (once != NULL && once->mode == SMX_STS_ENFORCE)
+			answer = (struct smx_lookup_answer){ SMX_LOOKUP_ENFORCE,
+				once };
 		release(SMX_ELEMENT(node, struct smx_lookup_waiter, in_flight),
 		    &answer);
+	}
 	free(once);
 	free(flight);
 	smx_cache_trim(&l->cache);
@@ -449,11 +459,8 @@ take_off(struct smx_lookup *l, struct smx_cache_entry *e,
 	struct smx_flight *flight;
 	char name[SMX_DOMAIN_MAX];
 
-	if (l->flight_count >= SMX_LOOKUP_FLIGHT_MAX) {
-		tell(l, e,
-		    (struct smx_lookup_event){ .kind = SMX_LOOKUP_BUSY });
+	if (l->flight_count >= SMX_LOOKUP_FLIGHT_MAX)
 		return false;
-	}
 	flight = calloc(1, sizeof(*flight));
 	if (flight == NULL)
 		return false;
@@ -489,8 +496,9 @@ static void
 board(struct smx_lookup *l, struct smx_flight *flight,
     struct smx_lookup_waiter *w, smx_time now)
 {
-	/* Who waits has no policy: "the id is the same" is no answer. */
-	if (flight->fetch.kind == SMX_FETCH_RECHECK)
+	/* Who waits has no policy: "the id is the same" is no answer, and
+	 * without a record nothing is fetched. */
+	if (!flight->is_at_host)
 		flight->fetch.kind = SMX_FETCH_FIRST;
 	w->flight = flight;
 	w->deadline = now + l->settings.answer_bound;
@@ -525,6 +533,16 @@ use(struct smx_lookup *l, struct smx_cache_entry *e, struct smx_now now)
 		    (smx_time)(next_random(l) % RECHECK_POSTPONE);
 }
 
+static void
+tell_busy(struct smx_lookup *l, struct smx_slice domain)
+{
+	struct smx_lookup_event event = { .kind = SMX_LOOKUP_BUSY,
+		.domain = domain };
+
+	if (l->observer.event != NULL)
+		l->observer.event(l->observer.self, &event);
+}
+
 /* Nothing is known, or no longer: wait for a fetch. */
 static enum smx_lookup_status
 contact(struct smx_lookup *l, struct smx_slice domain, struct smx_now now,
@@ -533,8 +551,17 @@ contact(struct smx_lookup *l, struct smx_slice domain, struct smx_now now,
 	struct smx_cache_entry *e;
 
 	*ret = (struct smx_lookup_answer){ .status = SMX_LOOKUP_NONE };
-	if (domain.n + txt_prefix.n > SMX_DOMAIN_MAX)
+	if (domain.n > SMX_STS_DOMAIN_MAX)
 		return ret->status;
+	e = smx_cache_find(&l->cache, domain);
+	if ((e == NULL || e->flight == NULL) &&
+	    l->flight_count >= SMX_LOOKUP_FLIGHT_MAX) {
+		/* Nothing is remembered of it: that would have no bound. */
+		if (l->settings.defer_on_dns_failure)
+			ret->status = SMX_LOOKUP_TEMP;
+		tell_busy(l, domain);
+		return ret->status;
+	}
 	e = smx_cache_touch(&l->cache, domain);
 	if (e == NULL)
 		return ret->status;
@@ -584,6 +611,10 @@ smx_lookup_restore(struct smx_lookup *l, const struct smx_store_policy *stored,
 	int rc;
 
 	smx_arena_init(&a, storage, sizeof(storage), SMX_STS_ARENA_MAX);
+	rc = -SMX_EPARSE;
+	if (stored->domain.n > SMX_STS_DOMAIN_MAX ||
+	    stored->id.n > SMX_STS_ID_MAX)
+		goto out;
 	rc = smx_sts_policy_parse(&a, stored->body, &diags, &policy);
 	if (rc < 0)
 		goto out;

@@ -12,10 +12,13 @@
 #include "core/limits.h"
 #include "core/media_type.h"
 #include "io/address.h"
+#include "io/clock.h"
 
-#define URL_PATH       "/.well-known/mta-sts.txt"
-#define USER_AGENT     "strictmx/" SMX_VERSION
-#define DETAIL_BYTES   300
+#define URL_PATH     "/.well-known/mta-sts.txt"
+#define USER_AGENT   "strictmx/" SMX_VERSION
+#define DETAIL_BYTES 300
+/* A changed CA file is read after so long. */
+#define CA_CACHE_S     600L
 #define LOCATION_SHOWN 200
 /* CURLE_TOO_LARGE, which curl 7.88 does not have. */
 #define TOO_LARGE 100
@@ -52,8 +55,10 @@ struct job {
 	struct smx_buf body;
 	size_t header_bytes;
 	bool encoded;
-	bool has_length; /* the answer says where it ends */
-	bool is_closed;  /* the host has closed TLS: nothing was cut off */
+	bool has_length;  /* the answer says where it ends */
+	bool is_closed;   /* the host has closed TLS: nothing was cut off */
+	SSL_CTX *ssl_ctx; /* a reference: it outlives the transfer in curl */
+	smx_time asked;
 	struct smx_buf location;
 	char location_bytes[LOCATION_SHOWN];
 	bool is_answering; /* TLS is up: curl has the answer in hand */
@@ -64,6 +69,9 @@ struct job {
 	char name[SMX_DOMAIN_MAX + 1];
 };
 
+/* Of an SSL_CTX: its job. */
+static int job_index = -1;
+
 static void start_ready(struct smx_https *h);
 
 static void
@@ -71,6 +79,11 @@ free_job(struct job *j)
 {
 	smx_list_remove(&j->link);
 	smx_list_remove(&j->in_ready);
+	/* A newer curl closes TLS when the transfer is long over. */
+	if (j->ssl_ctx != NULL) {
+		SSL_CTX_set_ex_data(j->ssl_ctx, job_index, NULL);
+		SSL_CTX_free(j->ssl_ctx);
+	}
 	if (j->easy != NULL) {
 		curl_multi_remove_handle(j->https->multi, j->easy);
 		curl_easy_cleanup(j->easy);
@@ -170,9 +183,6 @@ on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	    address->protocol);
 }
 
-/* Of an SSL_CTX: its job. */
-static int job_index = -1;
-
 /*
  * curl takes a connection that is cut off for the end of a body without a
  * length: whoever can cut it could shorten a policy. So the alert that closes
@@ -183,7 +193,7 @@ on_ssl_info(const SSL *ssl, int where, int value)
 {
 	struct job *j = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), job_index);
 
-	if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT &&
+	if (j != NULL && (where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT &&
 	    (value & 0xff) == SSL_AD_CLOSE_NOTIFY)
 		j->is_closed = true;
 }
@@ -201,8 +211,15 @@ on_ssl_ctx(CURL *easy, void *ctx, void *arg)
 	    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
 		X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	if (X509_VERIFY_PARAM_set1_host(param, j->name, j->host.n) != 1 ||
-	    SSL_CTX_set_ex_data(ctx, job_index, j) != 1)
+	    SSL_CTX_set_ex_data(ctx, job_index, j) != 1 ||
+	    SSL_CTX_up_ref(ctx) != 1)
 		return CURLE_OUT_OF_MEMORY;
+	/* A second address means a second context. */
+	if (j->ssl_ctx != NULL) {
+		SSL_CTX_set_ex_data(j->ssl_ctx, job_index, NULL);
+		SSL_CTX_free(j->ssl_ctx);
+	}
+	j->ssl_ctx = ctx;
 	SSL_CTX_set_info_callback(ctx, on_ssl_info);
 	return CURLE_OK;
 }
@@ -390,7 +407,8 @@ pin(struct job *j, struct smx_buf *entry)
 	uint16_t port = j->https->settings.port;
 	bool some = false;
 
-	smx_buf_printf(entry, "%s:%u:", j->name, port);
+	/* "+": it goes out of curl's cache again. */
+	smx_buf_printf(entry, "+%s:%u:", j->name, port);
 	for (size_t i = 0; i < j->addresses.count; i++) {
 		const struct sockaddr *sa = (const void *)&j->addresses.list[i];
 		const struct sockaddr_in *v4 = (const void *)sa;
@@ -437,6 +455,7 @@ set_options(struct job *j, const char *url)
 	SET(CURLOPT_CAINFO, j->https->ca_file);
 	/* With a CA path curl would read the CA file for each transfer. */
 	SET(CURLOPT_CAPATH, NULL);
+	SET(CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_S);
 	SET(CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(CURLOPT_SSL_VERIFYHOST, 2L);
 	SET(CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
@@ -490,6 +509,12 @@ start(struct job *j)
 static void
 start_or_finish(struct job *j)
 {
+	/* Behind many slow hosts: no longer than a fetch may take. */
+	if (smx_clock_now().mono - j->asked > j->https->settings.timeout) {
+		finish(j, SMX_DIAG_HOST_TIMEOUT,
+		    SMX_SLICE("too many fetches at once"));
+		return;
+	}
 	switch (start(j)) {
 	case 0:
 		break;
@@ -524,6 +549,7 @@ on_addresses(void *arg, const struct smx_dns_addresses *answer)
 
 	if (answer->status == SMX_DNS_OK) {
 		j->addresses = *answer;
+		j->asked = smx_clock_now().mono;
 		smx_list_push(&j->https->ready, &j->in_ready);
 		start_ready(j->https);
 	} else if (answer->status == SMX_DNS_NODATA ||
@@ -569,15 +595,24 @@ smx_https_get(struct smx_https *h, struct smx_slice host,
 }
 
 int
+smx_https_check(const struct smx_https_settings *settings,
+    struct smx_buf *reason)
+{
+	if (access(settings->ca_file, R_OK) == 0)
+		return 0;
+	smx_buf_printf(reason, "ca_file %s: %m", settings->ca_file);
+	return -SMX_EINVAL;
+}
+
+int
 smx_https_set(struct smx_https *h, const struct smx_https_settings *settings,
     struct smx_buf *reason)
 {
 	char *ca_file;
+	int rc = smx_https_check(settings, reason);
 
-	if (access(settings->ca_file, R_OK) < 0) {
-		smx_buf_printf(reason, "ca_file %s: %m", settings->ca_file);
-		return -SMX_EINVAL;
-	}
+	if (rc < 0)
+		return rc;
 	ca_file = strdup(settings->ca_file);
 	if (ca_file == NULL)
 		return -SMX_ENOMEM;

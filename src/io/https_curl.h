@@ -51,6 +51,10 @@ int smx_https_new(struct event_base *base, struct smx_dns *dns,
  */
 void smx_https_free(struct smx_https **h);
 
+/** Can these settings be used? @retval 0 or -SMX_EINVAL, with the reason. */
+int smx_https_check(const struct smx_https_settings *settings,
+    struct smx_buf *reason) SMX_CHECKED;
+
 /** Use other settings from now on. As smx_https_new(); on failure no change. */
 int smx_https_set(struct smx_https *h,
     const struct smx_https_settings *settings,

@@ -69,7 +69,7 @@ smx_listen_open(const struct smx_address *a,
 {
 	static const int on = 1;
 	bool is_local = a->u.any.sa_family == AF_UNIX;
-	mode_t mask = 0;
+	bool is_bound = false;
 	int fd, rc = 0;
 
 	if (is_local)
@@ -84,12 +84,12 @@ smx_listen_open(const struct smx_address *a,
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (a->u.any.sa_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	/* Nobody gets in before owner and mode are set. */
+	/* Nobody gets in before owner and mode are set: on Linux the file gets
+	 * the mode that the socket has. */
 	if (is_local)
-		mask = umask(0777);
+		fchmod(fd, 0);
 	rc = bind(fd, &a->u.any, a->bytes) < 0 ? fail(a, "bind", reason) : 0;
-	if (is_local)
-		umask(mask);
+	is_bound = rc == 0;
 	if (rc == 0 && is_local && access->group != (gid_t)-1 &&
 	    chown(a->u.local.sun_path, (uid_t)-1, access->group) < 0)
 		rc = fail(a, "set its group", reason);
@@ -97,6 +97,8 @@ smx_listen_open(const struct smx_address *a,
 		rc = fail(a, "set its mode", reason);
 	if (rc == 0 && listen(fd, BACKLOG) < 0)
 		rc = fail(a, "listen", reason);
+	if (rc < 0 && is_bound)
+		smx_listen_remove(a);
 	if (rc < 0)
 		close(fd);
 	else

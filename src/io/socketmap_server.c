@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +21,8 @@
 /* Replies are sent when they reach this; one more fits behind it. */
 #define SEND_BYTES ((size_t)131072)
 #define OUT_MAX    (SEND_BYTES + SMX_SOCKETMAP_REPLY_MAX + 64)
+/* Of all clients together: what is kept of them until it can be handled. */
+#define KEPT_BYTES_MAX ((size_t)24 << 20)
 /* Connections accepted at once, so that others get their turn. */
 #define ACCEPT_BATCH 64
 /* A client in the middle of a request, or of reading its reply. */
@@ -29,6 +32,8 @@
 #define SWEEP_S 5
 /* Without a free descriptor, accept again after this. */
 #define ACCEPT_PAUSE_MS 100
+/* What libunbound (two contexts), curl and the store can need. */
+#define DESCRIPTORS_KEPT ((size_t)1500)
 
 #define CLIENT_MAGIC 0x51a9c11e
 
@@ -73,6 +78,8 @@ struct smx_socketmap_server {
 	struct event *resume;
 	bool paused;
 	bool full_told;
+	size_t kept_bytes; /* of all clients */
+	size_t client_max;
 	smx_time now;
 	struct smx_socketmap_counts counts;
 	struct smx_buf out; /* replies of the client at hand */
@@ -94,6 +101,7 @@ close_client(struct smx_socketmap_client *c)
 	close(c->fd);
 	smx_list_remove(&c->link);
 	s->counts.clients--;
+	s->kept_bytes -= c->in_bytes + c->out_bytes;
 	free(c->in);
 	free(c->out);
 	c->magic = 0;
@@ -104,18 +112,24 @@ close_client(struct smx_socketmap_client *c)
 		set_paused(s, false);
 }
 
-/* Replace the bytes that are kept of a client. */
+/* Replace the bytes that are kept of a client: c->in or c->out. */
 static int
-keep(char **to, size_t *to_bytes, const char *from, size_t bytes)
+keep(struct smx_socketmap_server *s, char **to, size_t *to_bytes,
+    struct smx_slice from)
 {
+	size_t bytes = from.n;
 	char *p = NULL;
+
+	if (s->kept_bytes - *to_bytes + bytes > KEPT_BYTES_MAX)
+		return -SMX_ELIMIT;
 
 	if (bytes > 0) {
 		p = malloc(bytes);
 		if (p == NULL)
 			return -SMX_ENOMEM;
-		memcpy(p, from, bytes);
+		memcpy(p, from.p, bytes);
 	}
+	s->kept_bytes += bytes - *to_bytes;
 	free(*to);
 	*to = p;
 	*to_bytes = bytes;
@@ -138,8 +152,9 @@ send_out(struct smx_socketmap_client *c)
 		n = 0;
 	if ((size_t)n < s->out.n) {
 		c->out_sent = 0;
-		if (keep(&c->out, &c->out_bytes, s->out.p + n,
-			s->out.n - (size_t)n) < 0 ||
+		if (keep(s, &c->out, &c->out_bytes,
+			smx_slice_from(smx_buf_slice(&s->out), (size_t)n)) <
+			0 ||
 		    event_add(&c->writable, NULL) < 0)
 			goto gone;
 		event_del(&c->readable);
@@ -227,7 +242,7 @@ answer(struct smx_socketmap_client *c, struct smx_slice in)
 			c->state = CLIENT_WAITING;
 	}
 	if ((in.n > 0 || c->in_bytes > 0) &&
-	    keep(&c->in, &c->in_bytes, in.p, in.n) < 0)
+	    keep(s, &c->in, &c->in_bytes, in) < 0)
 		close_client(c);
 }
 
@@ -298,6 +313,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	if (c->out_sent < c->out_bytes)
 		return;
 	event_del(&c->writable);
+	c->server->kept_bytes -= c->out_bytes;
 	free(c->out);
 	c->out = NULL;
 	c->out_bytes = c->out_sent = 0;
@@ -316,22 +332,22 @@ static void
 send_later(struct smx_socketmap_client *c)
 {
 	struct smx_socketmap_server *s = c->server;
-	size_t left = c->out_bytes - c->out_sent;
-	char *p = malloc(left + s->out.n);
+	struct smx_buf all;
+	int rc;
 
-	if (p == NULL) {
-		smx_buf_reset(&s->out);
-		close_client(c);
-		return;
-	}
-	memcpy(p, c->out + c->out_sent, left);
-	memcpy(p + left, s->out.p, s->out.n);
-	free(c->out);
-	c->out = p;
-	c->out_bytes = left + s->out.n;
+	smx_buf_init(&all, 2 * OUT_MAX);
+	smx_buf_add(&all,
+	    smx_slice(c->out + c->out_sent, c->out_bytes - c->out_sent));
+	smx_buf_add(&all, smx_buf_slice(&s->out));
+	smx_buf_reset(&s->out);
+	rc = smx_buf_status(&all);
+	if (rc == 0)
+		rc = keep(s, &c->out, &c->out_bytes, smx_buf_slice(&all));
+	smx_buf_done(&all);
 	c->out_sent = 0;
 	c->state = CLIENT_SENDING;
-	smx_buf_reset(&s->out);
+	if (rc < 0)
+		close_client(c);
 }
 
 void
@@ -380,7 +396,7 @@ add_client(struct smx_socketmap_server *s, int fd)
 	s->counts.accepted++;
 	if (event_add(&c->readable, NULL) < 0)
 		close_client(c);
-	if (s->counts.clients >= SMX_SOCKETMAP_CLIENT_MAX)
+	if (s->counts.clients >= s->client_max)
 		set_paused(s, true);
 }
 
@@ -408,7 +424,7 @@ on_resume(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (s->counts.clients < SMX_SOCKETMAP_CLIENT_MAX)
+	if (s->counts.clients < s->client_max)
 		set_paused(s, false);
 }
 
@@ -478,7 +494,8 @@ smx_socketmap_server_listen(struct smx_socketmap_server *s, int fd)
 	l->fd = fd;
 	l->readable = event_new(s->base, fd, EV_READ | EV_PERSIST,
 	    on_acceptable, s);
-	if (l->readable == NULL || event_add(l->readable, NULL) < 0) {
+	if (l->readable == NULL ||
+	    (!s->paused && event_add(l->readable, NULL) < 0)) {
 		if (l->readable != NULL)
 			event_free(l->readable);
 		free(l);
@@ -512,6 +529,22 @@ smx_socketmap_server_unlisten(struct smx_socketmap_server *s, int fd)
 	}
 }
 
+/* DNS, HTTPS and the store need descriptors too. */
+static size_t
+client_max(void)
+{
+	struct rlimit limit;
+	size_t max = SMX_SOCKETMAP_CLIENT_MAX;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return max;
+	if (limit.rlim_cur < 2 * DESCRIPTORS_KEPT)
+		return limit.rlim_cur / 2;
+	return limit.rlim_cur - DESCRIPTORS_KEPT < max
+	    ? limit.rlim_cur - DESCRIPTORS_KEPT
+	    : max;
+}
+
 int
 smx_socketmap_server_new(struct event_base *base,
     const struct smx_socketmap_handler *handler, void *self,
@@ -526,6 +559,7 @@ smx_socketmap_server_new(struct event_base *base,
 	s->handler = handler;
 	s->self = self;
 	s->now = smx_clock_now().mono;
+	s->client_max = client_max();
 	smx_list_init(&s->clients);
 	smx_list_init(&s->listeners);
 	smx_buf_init_fixed(&s->out, s->out_bytes, sizeof(s->out_bytes));

@@ -23,6 +23,8 @@
 #define RETRY_S        5
 /* Changes written in one transaction. */
 #define BATCH 1000
+/* What may wait to be written; more is not stored until it is fetched again. */
+#define PENDING_BYTES_MAX ((size_t)32 << 20)
 
 enum change_kind { CHANGE_PUT, CHANGE_TOUCH, CHANGE_REMOVE };
 
@@ -46,6 +48,8 @@ struct smx_store {
 	/* Under lock: */
 	struct smx_map pending;
 	struct smx_list queue;
+	size_t pending_bytes;
+	bool overflow_told;
 	bool stopping;
 };
 
@@ -422,12 +426,16 @@ smx_store_open(const char *path, struct smx_store **ret, struct smx_buf *reason)
 {
 	struct smx_store *s = calloc(1, sizeof(*s));
 	uint64_t seed[2] = { 0 };
+	pthread_condattr_t attributes;
 	int rc = -SMX_ENOMEM, error;
 
 	if (s == NULL)
 		return rc;
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->wake, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
 	smx_list_init(&s->queue);
 	s->path = strdup(path);
 	if (s->path == NULL || getrandom(seed, sizeof(seed), 0) < 0 ||
@@ -468,6 +476,13 @@ smx_store_load(struct smx_store *s,
 		    "store: %zu damaged policies in %s are left out", damaged,
 		    s->path);
 	return rc;
+}
+
+static size_t
+bytes_of(const struct change *c)
+{
+	return sizeof(*c) + c->policy.domain.n + c->policy.id.n +
+	    c->policy.body.n;
 }
 
 static int
@@ -524,6 +539,7 @@ give_back(struct smx_store *s, struct smx_list *batch)
 			c->policy.used = touch->policy.used;
 			smx_map_remove(&s->pending, newer);
 			smx_list_remove(&touch->link);
+			s->pending_bytes -= bytes_of(touch);
 			free(touch);
 			newer = NULL;
 		}
@@ -532,6 +548,7 @@ give_back(struct smx_store *s, struct smx_list *batch)
 			continue;
 		}
 		smx_map_put(&s->pending, &c->by_domain, c->policy.domain);
+		s->pending_bytes += bytes_of(c);
 		smx_list_push(&older, node);
 	}
 	while ((node = smx_list_pop(&s->queue)) != NULL)
@@ -560,6 +577,8 @@ take_batch(struct smx_store *s, struct smx_list *batch)
 			break;
 		smx_map_remove(&s->pending,
 		    &SMX_ELEMENT(node, struct change, link)->by_domain);
+		s->pending_bytes -=
+		    bytes_of(SMX_ELEMENT(node, struct change, link));
 		smx_list_push(batch, node);
 	}
 }
@@ -609,6 +628,8 @@ write_loop(void *arg)
 			    "store: %s can't be written (%s): changes are kept "
 			    "in memory and tried again every %d s",
 			    s->path, smx_status_text(rc), RETRY_S);
+		if (rc == 0)
+			s->overflow_told = false;
 		if (rc == 0 && failing)
 			smx_log(SMX_LOG_INFO, "store: %s is written again",
 			    s->path);
@@ -618,7 +639,7 @@ write_loop(void *arg)
 		if (failing) {
 			struct timespec until;
 
-			clock_gettime(CLOCK_REALTIME, &until);
+			clock_gettime(CLOCK_MONOTONIC, &until);
 			until.tv_sec += RETRY_S;
 			while (!s->stopping &&
 			    pthread_cond_timedwait(&s->wake, &s->lock,
@@ -663,6 +684,7 @@ push(struct smx_store *s, enum change_kind kind,
 	    malloc(sizeof(*c) + p->domain.n + p->id.n + p->body.n);
 	struct smx_map_node *node;
 	struct change *old = NULL;
+	bool overflow = false;
 	size_t at = 0;
 
 	if (c == NULL) {
@@ -684,17 +706,28 @@ push(struct smx_store *s, enum change_kind kind,
 	if (old != NULL && kind == CHANGE_TOUCH) {
 		old->policy.used = p->used;
 		free(c);
+	} else if (s->pending_bytes + bytes_of(c) > PENDING_BYTES_MAX) {
+		overflow = !s->overflow_told;
+		s->overflow_told = true;
+		free(c);
 	} else {
 		if (old != NULL) {
 			smx_map_remove(&s->pending, node);
 			smx_list_remove(&old->link);
+			s->pending_bytes -= bytes_of(old);
 			free(old);
 		}
+		s->pending_bytes += bytes_of(c);
 		smx_map_put(&s->pending, &c->by_domain, c->policy.domain);
 		smx_list_push(&s->queue, &c->link);
 		pthread_cond_signal(&s->wake);
 	}
 	pthread_mutex_unlock(&s->lock);
+	if (overflow)
+		smx_log(SMX_LOG_ERROR,
+		    "store: %zu MB wait to be written to %s: more changes are "
+		    "not stored until there is room",
+		    PENDING_BYTES_MAX >> 20, s->path);
 }
 
 static void
@@ -729,6 +762,19 @@ smx_store_port(struct smx_store *s)
 	return (struct smx_store_port){ &ops, s };
 }
 
+int
+smx_store_write(struct smx_store *s)
+{
+	int rc = 0;
+
+	SMX_REQUIRE(!s->started);
+	pthread_mutex_lock(&s->lock);
+	while (rc == 0 && !smx_list_is_empty(&s->queue))
+		rc = write_some(s);
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
 size_t
 smx_store_close(struct smx_store **sp)
 {
@@ -744,11 +790,8 @@ smx_store_close(struct smx_store **sp)
 		pthread_cond_signal(&s->wake);
 		pthread_mutex_unlock(&s->lock);
 		pthread_join(s->thread, NULL);
-	} else if (s->db != NULL) {
-		pthread_mutex_lock(&s->lock);
-		while (!smx_list_is_empty(&s->queue) && write_some(s) == 0)
-			continue;
-		pthread_mutex_unlock(&s->lock);
+	} else if (s->db != NULL && smx_store_write(s) < 0) {
+		smx_log(SMX_LOG_ERROR, "store: %s can't be written", s->path);
 	}
 	while ((node = smx_list_pop(&s->queue)) != NULL) {
 		free(SMX_ELEMENT(node, struct change, link));

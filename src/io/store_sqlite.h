@@ -56,6 +56,14 @@ int smx_store_load(struct smx_store *s,
  */
 int smx_store_start(struct smx_store *s) SMX_CHECKED;
 
+/**
+ * Without that thread: write what is pending now.
+ *
+ * @retval 0
+ * @retval -SMX_EFULL, -SMX_EIO, ...  not all is written; it stays pending.
+ */
+int smx_store_write(struct smx_store *s) SMX_CHECKED;
+
 /** The engine's port; any thread may use it after smx_store_start(). */
 struct smx_store_port smx_store_port(struct smx_store *s);
 

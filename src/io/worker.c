@@ -223,8 +223,11 @@ run_set(struct smx_message *m)
 {
 	struct set *s = SMX_ELEMENT(m, struct set, message);
 	struct smx_worker *w = s->worker;
-	int rc = smx_dns_set(w->dns, &s->settings->dns, s->reason);
+	/* All or nothing. */
+	int rc = smx_https_check(&s->settings->https, s->reason);
 
+	if (rc == 0)
+		rc = smx_dns_set(w->dns, &s->settings->dns, s->reason);
 	if (rc == 0)
 		rc = smx_https_set(w->https, &s->settings->https, s->reason);
 	pthread_mutex_lock(&s->lock);

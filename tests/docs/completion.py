@@ -53,7 +53,8 @@ class Completion(unittest.TestCase):
         for name in project.subcommands():
             with self.subTest(name):
                 shown = Help(program("strictmx"), name)
-                self.assertEqual(names(offers(f"strictmx {name} -")), shown.long_options)
+                offered = names(offers(f"strictmx {name} -"))
+                self.assertEqual(offered, shown.long_options)
         shown = Help(program("strictmxd"))
         self.assertEqual(names(offers("strictmxd -")), shown.long_options)
 
@@ -90,7 +91,8 @@ class Completion(unittest.TestCase):
             "strictmx config -c ",
             "strictmxd -c ",
         ):
-            self.assertIn(SCRIPT.as_posix(), offers(line + SCRIPT.as_posix()[:-1]), line)
+            offered = offers(line + str(SCRIPT)[:-1])
+            self.assertIn(str(SCRIPT), offered, line)
 
 
 if __name__ == "__main__":

@@ -105,16 +105,18 @@ def page(name):
 def items(lines):
     """The tagged items at the first level: [(tag, text)], the text is the first
     paragraph with single blanks."""
+    # How far a section is indented depends on groff's version.
+    base = min((len(li) - len(li.lstrip()) for li in lines if li.strip()), default=0)
     found = []
     for i, line in enumerate(lines):
-        match = re.match(r" {5}(\S.*)$", line)
+        match = re.match(rf" {{{base}}}(\S.*)$", line)
         if not match:
             continue
         # A short tag has its text behind it.
-        short = re.match(r"(\S+) {2,}(\S.*)$", match[1])
-        if short and len(short[1]) <= 7:
+        short = re.match(r"(\S{1,7}) {2,}(\S.*)$", match[1])
+        if short:
             found.append((short[1], " ".join(short[2].split())))
-        elif i + 1 < len(lines) and re.match(r" {13}\S", lines[i + 1]):
+        elif re.match(rf" {{{base + 8}}}\S", "".join(lines[i + 1 : i + 2])):
             found.append((match[1], " ".join(lines[i + 1].split())))
     return found
 

@@ -49,14 +49,18 @@ class Units(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
 
     def test_sockets_are_the_defaults(self):
-        listen = [address.removeprefix("unix:") for address in project.default("listen")]
+        listen = [text.removeprefix("unix:") for text in project.default("listen")]
         self.assertEqual(values(SOCKET, "ListenStream"), listen)
-        self.assertEqual(values(SOCKET, "SocketMode"), [project.default("socket_mode")])
-        self.assertEqual(values(SOCKET, "SocketGroup"), [project.default("socket_group")])
+        for directive, setting in (
+            ("SocketMode", "socket_mode"),
+            ("SocketGroup", "socket_group"),
+        ):
+            self.assertEqual(values(SOCKET, directive), [project.default(setting)])
 
     def test_the_store_can_be_written(self):
         (state,) = values(SERVICE, "StateDirectory")
-        self.assertTrue(project.default("store").startswith(f"sqlite:/var/lib/{state}/"))
+        store = project.default("store")
+        self.assertTrue(store.startswith(f"sqlite:/var/lib/{state}/"), store)
 
     def test_role_and_reload(self):
         self.assertEqual(values(SERVICE, "ExecStart"), ["strictmxd resolve"])
@@ -64,10 +68,14 @@ class Units(unittest.TestCase):
         self.assertEqual(values(SERVICE, "Type"), ["notify"])
         self.assertEqual(values(SERVICE, "CapabilityBoundingSet"), [""])
 
-    def test_pages_name_them(self):
-        text = "\n".join(sum(project.page("strictmxd.8").values(), []))
-        for unit in (SERVICE, SOCKET):
-            self.assertIn(unit.name, text)
+    def test_they_are_called_by_their_names(self):
+        """strictmxd(8) and docs/postfix.md name both, and no others."""
+        for path in (ROOT / "man/strictmxd.8", ROOT / "docs/postfix.md"):
+            text = path.read_text(encoding="utf-8").replace("\\-", "-")
+            named = set(re.findall(r"strictmxd[\w-]*\.(?:service|socket)\b", text))
+            self.assertEqual(named, {SERVICE.name, SOCKET.name}, path.name)
+            short = set(re.findall(r"\bstrictmxd-[\w-]+", text))
+            self.assertEqual(short, {SERVICE.stem}, path.name)
 
 
 if __name__ == "__main__":

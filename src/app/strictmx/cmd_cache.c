@@ -231,7 +231,8 @@ read_line(struct smx_arena *a, struct smx_slice line, smx_time now,
 
 	if (rc < 0)
 		return rc;
-	if (smx_domain_parse(texts[0].value, &ret->domain) < 0) {
+	if (smx_domain_parse(texts[0].value, &ret->domain) < 0 ||
+	    ret->domain.n > SMX_STS_DOMAIN_MAX) {
 		smx_buf_add_text(what, "\"domain\" is no host name");
 		return -SMX_EPARSE;
 	}
@@ -306,8 +307,7 @@ import_all(struct cache *c)
 
 	if (getrandom(seed, sizeof(seed), 0) < 0 ||
 	    smx_map_init(&c->fetched, seed) < 0 ||
-	    smx_store_load(c->store, know_row, c) < 0 || c->failed ||
-	    smx_store_start(c->store) < 0) {
+	    smx_store_load(c->store, know_row, c) < 0 || c->failed) {
 		smx_command_complain("the store can't be read");
 		return SMX_EXIT_NO_INPUT;
 	}
@@ -320,6 +320,9 @@ import_all(struct cache *c)
 			text.n--;
 		if (text.n > 0)
 			import_line(c, text, number, now);
+		/* In between: what is pending takes memory. */
+		if (number % 1000 == 0 && smx_store_write(c->store) < 0)
+			break;
 	}
 	free(line);
 	if (ferror(c->file))

@@ -421,9 +421,9 @@ listen_on(struct smx_role_resolve *r, const struct smx_config *config,
 	return rc;
 }
 
-/* Close the listeners that are (not) wanted. */
+/* Close the listeners that are no longer wanted. */
 static void
-sweep_listeners(struct smx_role_resolve *r, bool new_ones)
+sweep_listeners(struct smx_role_resolve *r)
 {
 	struct smx_list *node = r->listeners.next, *next;
 
@@ -431,9 +431,39 @@ sweep_listeners(struct smx_role_resolve *r, bool new_ones)
 		struct listener *l = SMX_ELEMENT(node, struct listener, link);
 
 		next = node->next;
-		if (!l->is_passed && l->is_wanted == new_ones)
+		if (!l->is_passed && !l->is_wanted)
 			close_listener(r, l);
 	}
+}
+
+static void
+want_none(struct smx_role_resolve *r)
+{
+	struct smx_list *node = r->listeners.next;
+
+	for (; node != &r->listeners; node = node->next)
+		SMX_ELEMENT(node, struct listener, link)->is_wanted = false;
+}
+
+/* Back to the listeners of the configuration in use, all of which are open. */
+static void
+keep_listeners(struct smx_role_resolve *r)
+{
+	char storage[256];
+	struct smx_buf ignored;
+
+	want_none(r);
+	for (char **text = r->config->resolve_listen; *text != NULL; text++) {
+		struct smx_address address;
+		struct listener *l = NULL;
+
+		smx_buf_init_fixed(&ignored, storage, sizeof(storage));
+		if (smx_address_parse(*text, &address, &ignored) == 0)
+			l = find_listener(r, &address);
+		if (l != NULL)
+			l->is_wanted = true;
+	}
+	sweep_listeners(r);
 }
 
 /* Open what the configuration wants beyond what is open. */
@@ -449,8 +479,8 @@ listen_all(struct smx_role_resolve *r, const struct smx_config *config,
 
 		if (l->is_passed)
 			return 0;
-		l->is_wanted = false;
 	}
+	want_none(r);
 	for (char **text = config->resolve_listen; *text != NULL && rc == 0;
 	     text++)
 		rc = listen_on(r, config, *text, reason);
@@ -633,18 +663,11 @@ smx_role_resolve_reload(struct smx_role_resolve *r,
 	if (rc == 0)
 		rc = smx_worker_set(r->worker, &settings, reason);
 	if (rc < 0) {
-		struct smx_buf ignored;
-
 		/* Close what was opened for it, and keep all that was. */
-		smx_buf_init(&ignored, 1024);
-		for (char **text = r->config->resolve_listen; *text != NULL;
-		     text++)
-			if (listen_on(r, r->config, *text, &ignored) < 0)
-				smx_buf_reset(&ignored);
-		smx_buf_done(&ignored);
+		keep_listeners(r);
 		return rc;
 	}
-	sweep_listeners(r, false);
+	sweep_listeners(r);
 	r->lookup.settings = lookup_settings(config);
 	if (strcmp(config->top_store, r->config->top_store) != 0)
 		smx_log(SMX_LOG_WARNING,
@@ -682,7 +705,9 @@ smx_role_resolve_stop(struct smx_role_resolve **rp)
 		return;
 	if (r->worker != NULL)
 		smx_worker_stop(r->worker);
-	/* Answers that are on their way still reach who waits. */
+	/* Answers that are on their way still reach who waits; that they lead
+	 * to no further fetch is no news. */
+	r->lookup.observer.event = NULL;
 	smx_mailbox_free(&r->mailbox);
 	while (!smx_list_is_empty(&r->listeners))
 		close_listener(r,
