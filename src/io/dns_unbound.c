@@ -147,9 +147,13 @@ set_options(struct ub_ctx *ub)
 {
 	static const char *const options[][2] = {
 		{ "do-not-query-localhost:", "no" },
-		/* Half a second, doubled each time: all of our deadline. */
+		/* A second, doubled each time: all of our deadline. */
 		{ "outbound-msg-retry:", "4" },
 		{ "infra-keep-probing:", "yes" },
+		/* Behind a quick forwarder it would shrink to 50 ms, and a slow
+		 * name would be given up after a second and a half. */
+		{ "infra-cache-min-rtt:", "1000" },
+		{ "unknown-server-time-limit:", "1000" },
 		{ "msg-cache-size:", "1m" },
 		{ "rrset-cache-size:", "2m" },
 		{ "neg-cache-size:", "1m" },
