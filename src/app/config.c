@@ -3,12 +3,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/config.h"
 #include "io/address.h"
 
 #define STORE_PREFIX   "sqlite:"
+#define FORWARDERS_MAX 8
 #define FILE_BYTES_MAX (1 << 20)
 #define END_MARK       "end_of_the_configuration"
 
@@ -243,6 +245,11 @@ check_list(cfg_t *cfg, cfg_opt_t *opt, size_t i)
 	char storage[256];
 	int rc = 0;
 
+	if (i == SMX_SETTING_resolve_forwarders &&
+	    cfg_opt_size(opt) > FORWARDERS_MAX) {
+		cfg_error(cfg, "forwarders: at most %d", FORWARDERS_MAX);
+		return -1;
+	}
 	for (unsigned k = 0; k < cfg_opt_size(opt) && rc == 0; k++) {
 		const char *value = cfg_opt_getnstr(opt, k);
 		struct smx_address address;
@@ -404,6 +411,22 @@ take_values(cfg_t *root, struct smx_config *c)
 	return 0;
 }
 
+/* libconfuse ends the process when it is given a directory to read. */
+static int
+on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
+{
+	struct stat s;
+
+	if (argc == 1 && stat(argv[0], &s) == 0 &&
+	    (!S_ISREG(s.st_mode) || s.st_size > FILE_BYTES_MAX)) {
+		cfg_error(cfg,
+		    "include: %s is no file, or larger than %d bytes", argv[0],
+		    FILE_BYTES_MAX);
+		return -1;
+	}
+	return cfg_include(cfg, opt, argc, argv);
+}
+
 /* Nothing to do: that it is reached is all. */
 static int
 on_end(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
@@ -509,7 +532,7 @@ read_file(const char *path, struct smx_config *c, struct smx_buf *reason)
 	}
 	resolve[resolves] = (cfg_opt_t)CFG_END();
 	top[tops++] = (cfg_opt_t)CFG_SEC("resolve", resolve, CFGF_NONE);
-	top[tops++] = (cfg_opt_t)CFG_FUNC("include", cfg_include);
+	top[tops++] = (cfg_opt_t)CFG_FUNC("include", on_include);
 	top[tops++] = (cfg_opt_t)CFG_FUNC(END_MARK, on_end);
 	top[tops] = (cfg_opt_t)CFG_END();
 	root = cfg_init(top, CFGF_NONE);
@@ -522,6 +545,13 @@ read_file(const char *path, struct smx_config *c, struct smx_buf *reason)
 	rc = parse(root, path, reason);
 	if (rc == 0)
 		rc = take_values(root, c);
+	if (rc == 0 && c->resolve_listen[0] == NULL) {
+		smx_buf_printf(reason,
+		    "%s: listen is empty: nobody could ask; leave it out for "
+		    "the default",
+		    path != NULL ? path : SMX_CONFIG_FILE);
+		rc = -SMX_EPARSE;
+	}
 	cfg_free(root);
 	loading.root = NULL;
 	return rc;

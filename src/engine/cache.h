@@ -88,11 +88,10 @@ smx_cache_policy_id(const struct smx_cache_policy *p)
 /** What Postfix is told of an enforced policy; borrows from @p p. */
 struct smx_postfix smx_cache_policy_postfix(const struct smx_cache_policy *p);
 
-/** @return NULL when nothing is known about the domain. */
 struct smx_cache_entry *smx_cache_find(const struct smx_cache *c,
     struct smx_slice domain);
 
-/** Find or make an entry. @return NULL when memory is out. */
+/** Find or make an entry; NULL: memory is out. */
 struct smx_cache_entry *smx_cache_touch(struct smx_cache *c,
     struct smx_slice domain);
 
@@ -115,14 +114,13 @@ struct smx_cache_policy *smx_cache_policy_new(struct smx_arena *scratch,
 int smx_cache_set_policy(struct smx_cache *c, struct smx_cache_entry *e,
     struct smx_cache_policy *policy) SMX_CHECKED;
 
-/** Take its policy from an entry. */
 void smx_cache_drop_policy(struct smx_cache *c, struct smx_cache_entry *e);
 
 /** The failure record of an entry, made when need be; NULL: no memory. */
 struct smx_cache_failure *smx_cache_failure_of(struct smx_cache_entry *e);
 void smx_cache_failure_clear(struct smx_cache_entry *e);
 
-/** Forget an entry and all it has. It must have no flight. */
+/** Forget an entry; it must have no flight. */
 void smx_cache_remove(struct smx_cache *c, struct smx_cache_entry *e);
 
 /** Forget the oldest absent entries above SMX_CACHE_ABSENT_MAX. */

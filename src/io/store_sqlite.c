@@ -16,11 +16,9 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/require.h"
+#include "io/store_sqlite_file.h"
 
-/* "SMX1": the file is ours. */
-#define APPLICATION_ID 0x534d5831
-#define SCHEMA_VERSION 1
-#define RETRY_S        5
+#define RETRY_S 5
 /* Changes written in one transaction. */
 #define BATCH 1000
 /* What may wait to be written; more is not stored until it is fetched again. */
@@ -53,16 +51,6 @@ struct smx_store {
 	bool stopping;
 };
 
-static const char schema[] =
-    "CREATE TABLE IF NOT EXISTS policy ("
-    " domain TEXT PRIMARY KEY NOT NULL,"
-    " id TEXT NOT NULL,"
-    " body BLOB NOT NULL,"
-    " fetched INTEGER NOT NULL," /* milliseconds since the epoch */
-    " used INTEGER NOT NULL,"
-    " crc INTEGER NOT NULL" /* of domain, id, body, fetched */
-    ") WITHOUT ROWID;";
-
 static const char put_sql[] =
     "INSERT INTO policy (domain, id, body, fetched, used, crc)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
@@ -72,49 +60,6 @@ static const char touch_sql[] = "UPDATE policy SET used = ?2 WHERE domain = ?1";
 static const char remove_sql[] = "DELETE FROM policy WHERE domain = ?1";
 static const char load_sql[] =
     "SELECT domain, id, body, fetched, used, crc FROM policy";
-
-static int
-status_of(int rc)
-{
-	switch (rc & 0xff) {
-	case SQLITE_OK:
-	case SQLITE_DONE:
-	case SQLITE_ROW:
-		return 0;
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return -SMX_EBUSY;
-	case SQLITE_NOMEM:
-		return -SMX_ENOMEM;
-	case SQLITE_FULL:
-		return -SMX_EFULL;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		return -SMX_ECORRUPT;
-	default:
-		return -SMX_EIO;
-	}
-}
-
-static int
-run(sqlite3 *db, const char *sql)
-{
-	return status_of(sqlite3_exec(db, sql, NULL, NULL, NULL));
-}
-
-static int
-read_number(sqlite3 *db, const char *sql, sqlite3_int64 *ret)
-{
-	sqlite3_stmt *statement = NULL;
-	int rc = status_of(sqlite3_prepare_v2(db, sql, -1, &statement, NULL));
-
-	if (rc == 0)
-		rc = status_of(sqlite3_step(statement));
-	if (rc == 0)
-		*ret = sqlite3_column_int64(statement, 0);
-	sqlite3_finalize(statement);
-	return rc;
-}
 
 /* A checksum that tells flipped bytes; SQLite itself does not look. */
 static sqlite3_int64
@@ -173,7 +118,7 @@ walk(sqlite3 *db, void (*row)(void *arg, const struct smx_store_policy *),
 		}
 	}
 	sqlite3_finalize(s);
-	return status_of(rc);
+	return smx_store_sqlite_file_status(rc);
 }
 
 static int
@@ -194,7 +139,7 @@ bind_and_step(sqlite3_stmt *s, const struct smx_store_policy *p,
 		sqlite3_bind_int64(s, 5, p->used);
 		sqlite3_bind_int64(s, 6, checksum(p));
 	}
-	rc = status_of(sqlite3_step(s));
+	rc = smx_store_sqlite_file_status(sqlite3_step(s));
 	sqlite3_reset(s);
 	return rc;
 }
@@ -208,65 +153,6 @@ close_db(struct smx_store *s)
 	s->put = s->touch = s->remove = NULL;
 	sqlite3_close(s->db);
 	s->db = NULL;
-}
-
-/*
- * Is it ours, and of a version that we know? Nothing is written yet: a file of
- * somebody else stays as it is. From the first read on, the file is locked
- * until it is closed.
- */
-static int
-check_owner(sqlite3 *db, bool *ret_is_new)
-{
-	sqlite3_int64 application = 0, version = 0, tables = 0;
-	int rc = run(db, "PRAGMA locking_mode = EXCLUSIVE;");
-
-	if (rc == 0)
-		rc = read_number(db, "PRAGMA application_id;", &application);
-	if (rc == 0)
-		rc = read_number(db, "PRAGMA user_version;", &version);
-	if (rc == 0)
-		rc = read_number(db, "SELECT count(*) FROM sqlite_schema;",
-		    &tables);
-	if (rc < 0)
-		return rc;
-	*ret_is_new = application != APPLICATION_ID && tables == 0;
-	if (!*ret_is_new &&
-	    (application != APPLICATION_ID || version > SCHEMA_VERSION))
-		return -SMX_EVERSION;
-	return 0;
-}
-
-static int
-make_schema(sqlite3 *db)
-{
-	char sql[128];
-	int rc = run(db, "BEGIN;");
-
-	snprintf(sql, sizeof(sql),
-	    "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;",
-	    APPLICATION_ID, SCHEMA_VERSION);
-	if (rc == 0)
-		rc = run(db, schema);
-	return rc == 0 ? run(db, sql) : rc;
-}
-
-/* Take the file over. */
-static int
-own(sqlite3 *db)
-{
-	bool is_new = false;
-	int rc = check_owner(db, &is_new);
-
-	if (rc == 0)
-		rc = run(db, "PRAGMA journal_mode = WAL;");
-	if (rc == 0)
-		rc = run(db,
-		    "PRAGMA synchronous = NORMAL;"
-		    " PRAGMA cache_size = -512;");
-	if (rc == 0)
-		rc = run(db, "BEGIN EXCLUSIVE; COMMIT;");
-	return rc == 0 && is_new ? make_schema(db) : rc;
 }
 
 static int
@@ -286,7 +172,7 @@ prepare(struct smx_store *s)
 		    statements[i].to, NULL);
 
 		if (rc != SQLITE_OK)
-			return status_of(rc);
+			return smx_store_sqlite_file_status(rc);
 	}
 	return 0;
 }
@@ -294,12 +180,12 @@ prepare(struct smx_store *s)
 static int
 open_db(struct smx_store *s)
 {
-	int rc = status_of(sqlite3_open_v2(s->path, &s->db,
+	int rc = smx_store_sqlite_file_status(sqlite3_open_v2(s->path, &s->db,
 	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 	    NULL));
 
 	if (rc == 0)
-		rc = own(s->db);
+		rc = smx_store_sqlite_file_own(s->db);
 	if (rc == 0)
 		rc = prepare(s);
 	if (rc < 0)
@@ -353,11 +239,11 @@ quarantine(struct smx_store *s)
 	if (rc == 0) {
 		if (sqlite3_open_v2(aside, &old, SQLITE_OPEN_READWRITE, NULL) ==
 			SQLITE_OK &&
-		    run(s->db, "BEGIN;") == 0) {
+		    smx_store_sqlite_file_run(s->db, "BEGIN;") == 0) {
 			/* It ends with an error where the damage is. */
 			if (walk(old, salvage_row, &salvage, &damaged) < 0)
 				damaged++;
-			rc = run(s->db, "COMMIT;");
+			rc = smx_store_sqlite_file_run(s->db, "COMMIT;");
 		}
 		sqlite3_close(old);
 		smx_log(SMX_LOG_ERROR,
@@ -502,16 +388,18 @@ static int
 write_batch(struct smx_store *s, struct smx_list *batch)
 {
 	struct smx_list *node;
-	int rc = s->db != NULL ? run(s->db, "BEGIN IMMEDIATE;") : open_db(s);
+	int rc = s->db != NULL
+	    ? smx_store_sqlite_file_run(s->db, "BEGIN IMMEDIATE;")
+	    : open_db(s);
 
 	if (rc == 0 && sqlite3_get_autocommit(s->db))
-		rc = run(s->db, "BEGIN IMMEDIATE;");
+		rc = smx_store_sqlite_file_run(s->db, "BEGIN IMMEDIATE;");
 	for (node = batch->next; rc == 0 && node != batch; node = node->next)
 		rc = write_change(s, SMX_ELEMENT(node, struct change, link));
 	if (rc == 0)
-		rc = run(s->db, "COMMIT;");
+		rc = smx_store_sqlite_file_run(s->db, "COMMIT;");
 	if (rc < 0 && s->db != NULL && !sqlite3_get_autocommit(s->db) &&
-	    run(s->db, "ROLLBACK;") < 0)
+	    smx_store_sqlite_file_run(s->db, "ROLLBACK;") < 0)
 		close_db(s);
 	return rc;
 }

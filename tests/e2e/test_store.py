@@ -462,6 +462,25 @@ def test_reload_moves_listeners(daemon, domains, world):
     assert daemon.ask(names[0]) == ANSWER
 
 
+def test_failed_reload_opens_nothing(daemon, domains):
+    """What a faulty configuration has of new listeners is not left open."""
+    other = PORT + 1
+    daemon.start()
+    names = remember(daemon, domains, 1)
+    before = dict(daemon.settings)
+    daemon.settings["listen"] = [f"127.0.0.1:{other}"]
+    daemon.settings["ca_file"] = "/nonexistent/ca.pem"
+    daemon.write_configuration()
+    start = len(daemon.log())
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_log("the old configuration stays in use", start=start)
+    with pytest.raises(ConnectionRefusedError):
+        daemon.world.namespace.connect(("127.0.0.1", other), 15).close()
+    assert daemon.ask(names[0]) == ANSWER
+    daemon.settings.clear()
+    daemon.settings.update(before)
+
+
 def _reload(daemon):
     daemon.write_configuration()
     start = len(daemon.log())

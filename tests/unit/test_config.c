@@ -130,6 +130,12 @@ test_faults_name_line_and_remedy(void **state)
 		{ "resolve { allow_private_addresses = perhaps }",
 		    ":1: ", "boolean" },
 		{ "resolve {", "", "\"}\"" },
+		{ "include(\"/\")", ":1: ", "no file" },
+		{ "resolve { listen = {} }", "", "listen is empty" },
+		{ "resolve { forwarders = { \"::1\", \"::2\", \"::3\", "
+		  "\"::4\", \"::5\", \"::6\", \"::7\", \"::8\", "
+		  "\"::9\" } }",
+		    ":1: ", "at most 8" },
 		{ "include(\"/nonexistent/file\")", ":1: ", "/nonexistent" },
 	};
 

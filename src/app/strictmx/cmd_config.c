@@ -4,6 +4,7 @@
 #include <argp.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/config.h"
 #include "app/strictmx/command.h"
@@ -141,8 +142,10 @@ smx_cmd_config(struct smx_command_context *context, int argc, char **argv)
 		smx_command_complain("%s", smx_buf_text(&reason));
 		status = rc == -SMX_EIO ? SMX_EXIT_NO_INPUT : SMX_EXIT_BAD;
 	} else if (!c.show) {
-		printf("%s: valid\n",
-		    c.path != NULL ? c.path : SMX_CONFIG_FILE);
+		printf("%s: %s\n", c.path != NULL ? c.path : SMX_CONFIG_FILE,
+		    c.path == NULL && access(SMX_CONFIG_FILE, F_OK) < 0
+			? "not there, the defaults are used"
+			: "valid");
 	} else {
 		if (c.json)
 			print_json(config, &out);

@@ -35,7 +35,8 @@ smx_command_read(const char *path, size_t max, struct smx_buf *to)
 		return false;
 	}
 	errno = 0;
-	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
+	while (smx_buf_status(to) == 0 &&
+	    (n = fread(chunk, 1, sizeof(chunk), f)) > 0)
 		smx_buf_add(to, smx_slice(chunk, n));
 	if (ferror(f))
 		error = errno != 0 ? errno : EIO;
