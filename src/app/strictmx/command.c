@@ -21,27 +21,37 @@ smx_command_complain(const char *format, ...)
 	fprintf(stderr, "strictmx: %s\n", smx_buf_text(&line));
 }
 
-bool
-smx_command_read(const char *path, size_t max, struct smx_buf *to)
+/* Read until the end or until @p to is full. @return errno or 0. */
+static int
+read_stream(FILE *f, struct smx_buf *to)
 {
-	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
 	char chunk[8192];
 	size_t n;
-	int error = 0;
 
-	smx_buf_init(to, max);
-	if (f == NULL) {
-		smx_command_complain("%s: %s", path, strerror(errno));
-		return false;
-	}
 	errno = 0;
 	while (smx_buf_status(to) == 0 &&
 	    (n = fread(chunk, 1, sizeof(chunk), f)) > 0)
 		smx_buf_add(to, smx_slice(chunk, n));
-	if (ferror(f))
-		error = errno != 0 ? errno : EIO;
-	if (f != stdin)
-		fclose(f);
+	if (!ferror(f))
+		return 0;
+	return errno != 0 ? errno : EIO;
+}
+
+bool
+smx_command_read(const char *path, size_t max, struct smx_buf *to)
+{
+	FILE *f;
+	int error;
+
+	smx_buf_init(to, max);
+	if (strcmp(path, "-") == 0) {
+		error = read_stream(stdin, to);
+	} else {
+		f = fopen(path, "re");
+		error = f != NULL ? read_stream(f, to) : errno;
+		if (f != NULL)
+			fclose(f);
+	}
 	if (error != 0) {
 		smx_command_complain("%s: %s", path, strerror(error));
 		return false;
