@@ -22,7 +22,7 @@
 #define SMX_LOOKUP_FLIGHT_MAX ((size_t)4000)
 /** Of these, refreshes and rechecks: nobody waits for them. */
 #define SMX_LOOKUP_REFRESH_MAX ((size_t)32)
-#define SMX_LOOKUP_RECHECK_MAX ((size_t)128)
+#define SMX_LOOKUP_RECHECK_MAX ((size_t)96)
 
 enum smx_lookup_status {
 	SMX_LOOKUP_ENFORCE, /* smx_lookup_answer.policy has the text */
