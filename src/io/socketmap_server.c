@@ -145,7 +145,8 @@ send_out(struct smx_socketmap_client *c)
 
 	if (s->out.n == 0)
 		return true;
-	n = send(c->fd, s->out.p, s->out.n, MSG_NOSIGNAL);
+	/* Quicker than send() by a few per cent; SIGPIPE is ignored. */
+	n = write(c->fd, s->out.p, s->out.n);
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		goto gone;
 	if (n < 0)

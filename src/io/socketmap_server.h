@@ -5,7 +5,7 @@
  *
  * Requests of one connection are answered in order, pipelined ones too. A
  * client's close is normal. What a client can take of memory is bounded: it is
- * not read from while it does not read.
+ * not read from while it does not read. The process has to ignore SIGPIPE.
  */
 #ifndef SMX_IO_SOCKETMAP_SERVER_H
 #define SMX_IO_SOCKETMAP_SERVER_H
