@@ -85,17 +85,18 @@ def test_kill_during_writes(daemon, domains):
     """SIGKILL at random moments: nothing on disk is half or lost."""
     # Not seeded: each run tries other moments; they are in the message.
     moments = []
-    answered = {}
     on_disk = set()
     for _ in range(KILL_ROUNDS):
         daemon.start()
         names = [domains.pop() for _ in range(PER_ROUND)]
         moments.append(random.uniform(0, 0.15))
-        _ask_until_killed(daemon, names, moments[-1], answered)
+        _ask_until_killed(daemon, names, moments[-1])
         rows = set(stored(daemon))
         # What was on disk once is there for good.
         assert on_disk <= rows, moments
         on_disk = rows
+    # Not every moment came before the first write.
+    assert on_disk, moments
     daemon.start()
     assert f"{len(on_disk)} policies in the cache, 0 expired, 0 refused" in daemon.log()
     assert "put aside" not in daemon.log()
@@ -119,13 +120,12 @@ def test_kill_during_start(daemon, domains):
     assert "put aside" not in daemon.log()
 
 
-def _ask_until_killed(daemon, names, moment, answered):
-    """Ask from several threads, kill after a moment, note the answers."""
+def _ask_until_killed(daemon, names, moment):
+    """Ask from several threads, and kill after a moment."""
 
     def ask(name):
         with contextlib.suppress(OSError, EOFError):
-            if daemon.ask(name) == ANSWER:
-                answered[name] = time.monotonic()
+            daemon.ask(name)
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         began = time.monotonic()
