@@ -48,20 +48,34 @@ smx_diag_severity_text(enum smx_diag_severity severity)
 	return texts[severity];
 }
 
-void
-smx_diag_print(const struct smx_diag *d, struct smx_buf *out)
+/* Write a text with @p arg in the place of its "%". */
+static void
+print(const char *pattern, struct smx_slice arg, struct smx_buf *out)
 {
-	struct smx_slice text = smx_slice_text(smx_diag_row(d->code)->text);
-	struct smx_slice arg = d->arg;
+	struct smx_slice text = smx_slice_text(pattern);
+	struct smx_slice shown = arg;
 	size_t at = smx_slice_find(text, '%');
 
 	smx_buf_add(out, smx_slice(text.p, at));
 	if (at == text.n)
 		return;
-	if (arg.n > ARG_SHOWN_MAX)
-		arg.n = ARG_SHOWN_MAX;
-	smx_buf_add_escaped(out, arg);
-	if (arg.n < d->arg.n)
+	if (shown.n > ARG_SHOWN_MAX)
+		shown.n = ARG_SHOWN_MAX;
+	smx_buf_add_escaped(out, shown);
+	if (shown.n < arg.n)
 		smx_buf_add_text(out, "...");
 	smx_buf_add(out, smx_slice_from(text, at + 1));
+}
+
+void
+smx_diag_print(const struct smx_diag *d, struct smx_buf *out)
+{
+	print(smx_diag_row(d->code)->text, d->arg, out);
+}
+
+void
+smx_diag_print_fix(const struct smx_diag *d, struct smx_buf *out)
+{
+	print(smx_diag_row(d->code)->fix, d->hint.n > 0 ? d->hint : d->arg,
+	    out);
 }

@@ -34,6 +34,8 @@ struct smx_diag {
 	uint32_t line;        /* from 1; 0 when it is about the whole input */
 	size_t offset;        /* in bytes from the start of the input */
 	struct smx_slice arg; /* the offending bytes; may be empty */
+	/* What "%" in the fix stands for; empty: arg. */
+	struct smx_slice hint;
 };
 
 /** A row of core/diag.def. */
@@ -44,7 +46,7 @@ struct smx_diag_row {
 	const char *rfc;
 	const char *tlsrpt; /* result type of RFC 8460, 4.3; NULL: none */
 	const char *text;   /* "%" stands for the offending bytes */
-	const char *fix;
+	const char *fix;    /* "%" stands for the hint */
 };
 
 /** Findings in the caller's array, in the order in which they were met. One
@@ -88,5 +90,8 @@ const char *smx_diag_severity_text(enum smx_diag_severity severity);
 
 /** Write the finding's sentence, the offending bytes escaped and cut. */
 void smx_diag_print(const struct smx_diag *d, struct smx_buf *out);
+
+/** Write how to mend it. */
+void smx_diag_print_fix(const struct smx_diag *d, struct smx_buf *out);
 
 #endif

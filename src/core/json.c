@@ -52,11 +52,81 @@ smx_json_print_text(struct smx_buf *out, struct smx_slice text)
 	smx_buf_add_char(out, '"');
 }
 
+/* jansson's values behind our name: a pointer to one is a pointer to the
+ * other. */
+static const json_t *
+value_of(const struct smx_json *j)
+{
+	return (const void *)j;
+}
+
+static json_t *
+load(struct smx_slice json, struct smx_buf *what)
+{
+	json_error_t error;
+	json_t *root = json_loadb(json.p, json.n,
+	    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+
+	if (root == NULL)
+		smx_buf_printf(what, "no JSON: %s (column %d)", error.text,
+		    error.column);
+	return root;
+}
+
+int
+smx_json_read(struct smx_slice json, struct smx_json **ret,
+    struct smx_buf *what)
+{
+	json_t *root;
+
+	if (json.n > SMX_JSON_BYTES_MAX) {
+		smx_buf_printf(what, "it is longer than %zu bytes",
+		    SMX_JSON_BYTES_MAX);
+		return -SMX_ELIMIT;
+	}
+	root = load(json, what);
+	if (root == NULL)
+		return -SMX_EPARSE;
+	*ret = (void *)root;
+	return 0;
+}
+
+void
+smx_json_free(struct smx_json **j)
+{
+	json_decref((void *)*j);
+	*j = NULL;
+}
+
+const struct smx_json *
+smx_json_member(const struct smx_json *j, const char *name)
+{
+	return (void *)json_object_get(value_of(j), name);
+}
+
+size_t
+smx_json_count(const struct smx_json *j)
+{
+	return json_array_size(value_of(j));
+}
+
+const struct smx_json *
+smx_json_element(const struct smx_json *j, size_t i)
+{
+	return (void *)json_array_get(value_of(j), i);
+}
+
+struct smx_slice
+smx_json_bytes(const struct smx_json *j)
+{
+	return smx_slice(json_string_value(value_of(j)),
+	    json_string_length(value_of(j)));
+}
+
 int
 smx_json_read_texts(struct smx_arena *a, struct smx_slice json,
     struct smx_json_text *texts, size_t count, struct smx_buf *what)
 {
-	json_error_t error;
 	json_t *root;
 	int rc = 0;
 
@@ -65,13 +135,9 @@ smx_json_read_texts(struct smx_arena *a, struct smx_slice json,
 		    SMX_JSON_BYTES_MAX);
 		return -SMX_ELIMIT;
 	}
-	root = json_loadb(json.p, json.n,
-	    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-	if (root == NULL) {
-		smx_buf_printf(what, "no JSON: %s (column %d)", error.text,
-		    error.column);
+	root = load(json, what);
+	if (root == NULL)
 		return -SMX_EPARSE;
-	}
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		const json_t *value = json_object_get(root, texts[i].name);
 

@@ -44,4 +44,34 @@ int smx_json_read_texts(struct smx_arena *a, struct smx_slice json,
     struct smx_json_text *texts, size_t count,
     struct smx_buf *what) SMX_CHECKED;
 
+/** A value that was read. What is below one belongs to it. */
+struct smx_json;
+
+/**
+ * Read a text of JSON.
+ *
+ * @param ret   to be freed with smx_json_free().
+ * @param what  on failure: what is wrong, in words.
+ *
+ * @retval 0
+ * @retval -SMX_EPARSE  no JSON, or a name stands twice in an object.
+ * @retval -SMX_ELIMIT  longer than SMX_JSON_BYTES_MAX.
+ */
+int smx_json_read(struct smx_slice json, struct smx_json **ret,
+    struct smx_buf *what) SMX_CHECKED;
+void smx_json_free(struct smx_json **j);
+
+/** @return an object's member, or NULL; @p j may be NULL or no object. */
+const struct smx_json *smx_json_member(const struct smx_json *j,
+    const char *name);
+
+/** @return how many elements an array has; 0 for all else. */
+size_t smx_json_count(const struct smx_json *j);
+
+/** @return an array's element, or NULL. */
+const struct smx_json *smx_json_element(const struct smx_json *j, size_t i);
+
+/** @return the bytes of a text; nothing for all else. */
+struct smx_slice smx_json_bytes(const struct smx_json *j);
+
 #endif

@@ -26,12 +26,24 @@
 /** TXT records looked at in one answer. */
 #define SMX_TXT_COUNT_MAX 64
 
+/** TLS reporting (RFC 8460, 3): URIs of a record that are used; octets of one;
+ * what the parser may take for one record. */
+#define SMX_TLSRPT_RUA_MAX   16
+#define SMX_TLSRPT_URI_MAX   2048
+#define SMX_TLSRPT_ARENA_MAX 65536
+
 /** Findings kept for one input; more are only counted. */
 #define SMX_DIAG_COUNT_MAX 100
 
 /** Socketmap: what Postfix sends and takes at the most. */
 #define SMX_SOCKETMAP_REQUEST_MAX 10000
 #define SMX_SOCKETMAP_REPLY_MAX   100000
+
+/** A reply of an SMTP server: octets of one line (RFC 5321, 4.5.3.1.5 has 512),
+ * lines, octets of all of them. */
+#define SMX_SMTP_LINE_MAX        2048
+#define SMX_SMTP_REPLY_LINES_MAX 100
+#define SMX_SMTP_REPLY_MAX       65536
 
 /** Response headers of a policy host, all together. */
 #define SMX_HTTP_HEADERS_MAX 32768

@@ -38,7 +38,7 @@ without_record(struct smx_fetch *f, enum smx_fetch_outcome outcome)
 
 /* Find the one record and its id; on failure f->diag says why. */
 static int
-read_record(struct smx_fetch *f, const struct smx_dns_txt *answer)
+read_record(struct smx_fetch *f, const struct smx_dns_answer *answer)
 {
 	struct smx_diag_list diags = { 0 };
 	struct smx_sts_txt txt;
@@ -47,10 +47,9 @@ read_record(struct smx_fetch *f, const struct smx_dns_txt *answer)
 	int rc;
 
 	smx_arena_init(&a, NULL, 0, RECORD_ARENA_BYTES);
-	rc = smx_sts_txt_select(answer->records, answer->count, &diags, &index);
+	rc = smx_sts_txt_select(answer->texts, answer->count, &diags, &index);
 	if (rc == 0)
-		rc = smx_sts_txt_parse(&a, answer->records[index], &diags,
-		    &txt);
+		rc = smx_sts_txt_parse(&a, answer->texts[index], &diags, &txt);
 	if (rc == 0)
 		smx_fetch_id_set(&f->id, txt.id);
 	f->diag = diags.fatal;
@@ -59,7 +58,7 @@ read_record(struct smx_fetch *f, const struct smx_dns_txt *answer)
 }
 
 enum smx_fetch_want
-smx_fetch_txt(struct smx_fetch *f, const struct smx_dns_txt *answer,
+smx_fetch_txt(struct smx_fetch *f, const struct smx_dns_answer *answer,
     smx_time now)
 {
 	static const enum smx_diag_code failures[] = {

@@ -67,7 +67,7 @@ enum smx_fetch_want smx_fetch_start(struct smx_fetch *f);
 
 /** The record was looked for. */
 enum smx_fetch_want smx_fetch_txt(struct smx_fetch *f,
-    const struct smx_dns_txt *answer, smx_time now);
+    const struct smx_dns_answer *answer, smx_time now);
 
 /**
  * The policy host was asked.

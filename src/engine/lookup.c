@@ -425,7 +425,7 @@ on_body(void *arg, struct smx_now now, const struct smx_https_policy *answer)
 }
 
 static void
-on_txt(void *arg, struct smx_now now, const struct smx_dns_txt *answer)
+on_txt(void *arg, struct smx_now now, const struct smx_dns_answer *answer)
 {
 	struct smx_flight *flight = arg;
 	struct smx_lookup *l = flight->lookup;
@@ -438,9 +438,13 @@ on_txt(void *arg, struct smx_now now, const struct smx_dns_txt *answer)
 	if (flight->fetch.diag.arg.n == 0)
 		flight->fetch.diag.arg = domain;
 	if (want == SMX_FETCH_WANT_BODY) {
+		struct smx_https_request request = {
+			.host = join(host, host_prefix, domain),
+		};
+
 		flight->is_at_host = true;
-		if (l->https.ops->policy(l->https.self,
-			join(host, host_prefix, domain), on_body, flight) == 0)
+		if (l->https.ops->policy(l->https.self, &request, on_body,
+			flight) == 0)
 			return;
 		fail_for_memory(&flight->fetch);
 		flight->fetch.diag.arg = join(host, host_prefix, domain);
@@ -476,8 +480,8 @@ take_off(struct smx_lookup *l, struct smx_cache_entry *e,
 		flight->fetch.failed_until = e->failure->until;
 	}
 	smx_fetch_start(&flight->fetch);
-	if (l->dns.ops->txt(l->dns.self, join(name, txt_prefix, domain), on_txt,
-		flight) < 0) {
+	if (l->dns.ops->ask(l->dns.self, SMX_DNS_TXT,
+		join(name, txt_prefix, domain), on_txt, flight) < 0) {
 		free(flight);
 		return false;
 	}

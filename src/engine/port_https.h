@@ -10,7 +10,19 @@
 #include "base/slice.h"
 #include "base/status.h"
 #include "base/when.h"
+#include "core/certificate.h"
 #include "core/diag.h"
+#include "core/ip.h"
+
+struct smx_https_request {
+	struct smx_slice host;
+	/* The one address to connect to; NULL: they are looked up. */
+	const struct smx_ip *address;
+	uint16_t port; /* 0: the one that is configured, else 443 */
+	/* Not the policy: only whether the host speaks HTTPS with a valid
+	 * certificate, whatever it then answers. */
+	bool any_answer;
+};
 
 struct smx_https_policy {
 	/* SMX_DIAG_OK: status 200, text/plain, within the limits, from the
@@ -18,6 +30,8 @@ struct smx_https_policy {
 	enum smx_diag_code code;
 	struct smx_slice body;   /* when OK */
 	struct smx_slice detail; /* for people: "HTTP 404", a TLS reason */
+	const struct smx_certificate *certificate; /* NULL: none was seen */
+	struct smx_slice tls_version;              /* "TLSv1.3"; may be empty */
 };
 
 typedef void smx_https_policy_done(void *arg, struct smx_now now,
@@ -27,12 +41,12 @@ struct smx_https_ops {
 	/**
 	 * Get https://HOST/.well-known/mta-sts.txt.
 	 *
-	 * @param host  borrowed during the call.
+	 * @param request  borrowed during the call.
 	 *
 	 * @retval 0            @p done will be called.
 	 * @retval -SMX_ENOMEM  it will not.
 	 */
-	int (*policy)(void *self, struct smx_slice host,
+	int (*policy)(void *self, const struct smx_https_request *request,
 	    smx_https_policy_done *done, void *arg);
 };
 

@@ -217,3 +217,44 @@ smx_address_is_public(const struct sockaddr *sa)
 		return is_public_v6(v6->sin6_addr.s6_addr);
 	return false;
 }
+
+bool
+smx_address_ip_is_public(const struct smx_ip *ip)
+{
+	return ip->is_v6 ? is_public_v6(ip->bytes) : is_public_v4(ip->bytes);
+}
+
+void
+smx_address_from_ip(const struct smx_ip *ip, uint16_t port,
+    struct smx_address *ret)
+{
+	*ret = (struct smx_address){ 0 };
+	if (ip->is_v6) {
+		ret->u.v6.sin6_family = AF_INET6;
+		ret->u.v6.sin6_port = htons(port);
+		memcpy(&ret->u.v6.sin6_addr, ip->bytes, 16);
+		ret->bytes = sizeof(ret->u.v6);
+	} else {
+		ret->u.v4.sin_family = AF_INET;
+		ret->u.v4.sin_port = htons(port);
+		memcpy(&ret->u.v4.sin_addr, ip->bytes, 4);
+		ret->bytes = sizeof(ret->u.v4);
+	}
+}
+
+int
+smx_address_to_ip(const struct smx_address *a, struct smx_ip *ret_ip,
+    uint16_t *ret_port)
+{
+	*ret_ip = (struct smx_ip){ .is_v6 = a->u.any.sa_family == AF_INET6 };
+	if (ret_ip->is_v6) {
+		memcpy(ret_ip->bytes, &a->u.v6.sin6_addr, 16);
+		*ret_port = ntohs(a->u.v6.sin6_port);
+		return 0;
+	}
+	if (a->u.any.sa_family != AF_INET)
+		return -SMX_EINVAL;
+	memcpy(ret_ip->bytes, &a->u.v4.sin_addr, 4);
+	*ret_port = ntohs(a->u.v4.sin_port);
+	return 0;
+}

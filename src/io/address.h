@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/status.h"
+#include "core/ip.h"
 
 struct smx_address {
 	union {
@@ -58,5 +59,16 @@ void smx_address_print(const struct smx_address *a, struct smx_buf *out);
  * An IPv4 address inside an IPv6 one (mapped, NAT64, 6to4) is judged itself.
  */
 bool smx_address_is_public(const struct sockaddr *sa);
+
+/** The same of an address as data. */
+bool smx_address_ip_is_public(const struct smx_ip *ip);
+
+/** An address and a port, for connect(). */
+void smx_address_from_ip(const struct smx_ip *ip, uint16_t port,
+    struct smx_address *ret);
+
+/** The reverse. @return 0, or -SMX_EINVAL for a unix socket. */
+int smx_address_to_ip(const struct smx_address *a, struct smx_ip *ret_ip,
+    uint16_t *ret_port) SMX_CHECKED;
 
 #endif

@@ -13,23 +13,16 @@
 #define SMX_DNS_PACKET_ARENA_MAX ((size_t)1 << 20)
 
 /**
- * Read the TXT records of a message, CNAMEs passed over.
+ * Read the records of one type in a message, CNAMEs passed over.
  *
- * Records longer than SMX_TXT_MAX are cut one octet behind it, which no
- * grammar accepts; of more than SMX_TXT_COUNT_MAX records the rest is dropped.
+ * TXT records longer than SMX_TXT_MAX are cut one octet behind it, which no
+ * grammar accepts; of too many records the rest is dropped, and records that
+ * can't be read are left out.
  *
- * @param ret  status is OK, NODATA, NXDOMAIN or FAILURE; the records live in
- *             @p a. @c secure is not touched.
+ * @param ret  status is OK, NODATA, NXDOMAIN or FAILURE; everything lives in
+ *             @p a. @c secure is false.
  */
-void smx_dns_packet_txt(const void *packet, size_t bytes, struct smx_arena *a,
-    struct smx_dns_txt *ret);
-
-/**
- * Add the addresses of a message to @p ret, up to SMX_DNS_ADDRESS_MAX.
- *
- * @return OK, NODATA, NXDOMAIN or FAILURE.
- */
-enum smx_dns_status smx_dns_packet_addresses(const void *packet, size_t bytes,
-    struct smx_dns_addresses *ret);
+void smx_dns_packet_read(struct smx_slice packet, enum smx_dns_type type,
+    struct smx_arena *a, struct smx_dns_answer *ret);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/require.h"
+#include "io/clock.h"
 #include "io/dns_files.h"
 #include "io/dns_packet.h"
 
@@ -16,10 +17,7 @@
 #define RESOLV_CONF_SENTINEL "resolv.conf"
 #define FORWARDERS_MAX       8
 
-/* DNS types and the class, as libunbound takes them. */
-#define TYPE_A      1
-#define TYPE_TXT    16
-#define TYPE_AAAA   28
+/* Of the probe; and the class. */
 #define TYPE_DNSKEY 48
 #define CLASS_IN    1
 
@@ -66,7 +64,7 @@ struct smx_dns {
 	ino_t resolv_conf_inode;
 };
 
-enum query_kind { QUERY_TXT, QUERY_ADDRESS, QUERY_PROBE };
+enum query_kind { QUERY_RECORDS, QUERY_ADDRESS, QUERY_PROBE };
 
 struct smx_dns_query {
 	struct smx_dns *dns;
@@ -78,7 +76,7 @@ struct smx_dns_query {
 	struct event *deadline;
 	void (*answered)(struct smx_dns_query *q, enum smx_dns_status status,
 	    bool secure, const void *packet, size_t bytes);
-	smx_dns_unbound_txt_done *txt_done; /* of a TXT query */
+	smx_dns_done *done; /* of QUERY_RECORDS */
 	void *arg;
 	char name[SMX_DOMAIN_MAX + 2];
 };
@@ -86,7 +84,8 @@ struct smx_dns_query {
 /* Two queries, A and AAAA, and what they gave. */
 struct address_pair {
 	struct smx_dns_addresses answer;
-	enum smx_dns_status status[2];
+	struct smx_arena arena;
+	enum smx_dns_status status[2]; /* A, AAAA */
 	unsigned missing;
 	smx_dns_addresses_done *done;
 	void *arg;
@@ -614,12 +613,19 @@ free_event(struct event *e)
 		event_free(e);
 }
 
+static void
+free_pair(struct address_pair *pair)
+{
+	smx_arena_done(&pair->arena);
+	free(pair);
+}
+
 /* One of a pair's queries is dropped. */
 static void
 drop_half(struct address_pair *pair)
 {
 	if (--pair->missing == 0)
-		free(pair);
+		free_pair(pair);
 }
 
 void
@@ -654,30 +660,31 @@ smx_dns_free(struct smx_dns **dp)
 }
 
 static void
-answer_txt(struct smx_dns_query *q, enum smx_dns_status status, bool secure,
+answer_records(struct smx_dns_query *q, enum smx_dns_status status, bool secure,
     const void *packet, size_t bytes)
 {
-	struct smx_dns_txt answer = { .status = status };
+	struct smx_dns_answer answer = { .status = status };
 	struct smx_arena a;
 
 	smx_arena_init(&a, NULL, 0, SMX_DNS_PACKET_ARENA_MAX);
 	if (status == SMX_DNS_OK)
-		smx_dns_packet_txt(packet, bytes, &a, &answer);
+		smx_dns_packet_read(smx_slice(packet, bytes),
+		    (enum smx_dns_type)q->type, &a, &answer);
 	answer.secure = secure;
-	q->txt_done(q->arg, &answer);
+	q->done(q->arg, smx_clock_now(), &answer);
 	smx_arena_done(&a);
 }
 
 int
-smx_dns_ask_txt(struct smx_dns *d, struct smx_slice name,
-    smx_dns_unbound_txt_done *done, void *arg)
+smx_dns_ask(struct smx_dns *d, enum smx_dns_type type, struct smx_slice name,
+    smx_dns_done *done, void *arg)
 {
-	struct smx_dns_query *q = new_query(d, QUERY_TXT, TYPE_TXT, name);
+	struct smx_dns_query *q = new_query(d, QUERY_RECORDS, type, name);
 
 	if (q == NULL)
 		return -SMX_ENOMEM;
-	q->answered = answer_txt;
-	q->txt_done = done;
+	q->answered = answer_records;
+	q->done = done;
 	q->arg = arg;
 	submit(q);
 	return 0;
@@ -700,7 +707,7 @@ settle_pair(struct address_pair *pair)
 			a->status = pair->status[1];
 	}
 	pair->done(pair->arg, a);
-	free(pair);
+	free_pair(pair);
 }
 
 static void
@@ -708,11 +715,18 @@ answer_address(struct smx_dns_query *q, enum smx_dns_status status, bool secure,
     const void *packet, size_t bytes)
 {
 	struct address_pair *pair = q->arg;
+	struct smx_dns_addresses *to = &pair->answer;
+	struct smx_dns_answer answer = { .status = status };
 
 	if (status == SMX_DNS_OK)
-		status = smx_dns_packet_addresses(packet, bytes, &pair->answer);
-	pair->answer.secure = pair->answer.secure && secure;
-	pair->status[q->type == TYPE_AAAA] = status;
+		smx_dns_packet_read(smx_slice(packet, bytes),
+		    (enum smx_dns_type)q->type, &pair->arena, &answer);
+	if (answer.alias.n > 0)
+		to->alias = answer.alias;
+	for (size_t i = 0; i < answer.count; i++)
+		to->list[to->count++] = answer.addresses[i];
+	to->secure = to->secure && secure;
+	pair->status[q->type == SMX_DNS_AAAA] = answer.status;
 	settle_pair(pair);
 }
 
@@ -720,11 +734,12 @@ int
 smx_dns_ask_addresses(struct smx_dns *d, struct smx_slice name,
     smx_dns_addresses_done *done, void *arg)
 {
-	static const int types[] = { TYPE_A, TYPE_AAAA };
+	static const enum smx_dns_type types[] = { SMX_DNS_AAAA, SMX_DNS_A };
 	struct address_pair *pair = calloc(1, sizeof(*pair));
 
 	if (pair == NULL)
 		return -SMX_ENOMEM;
+	smx_arena_init(&pair->arena, NULL, 0, SMX_DNS_PACKET_ARENA_MAX);
 	pair->answer.secure = true;
 	pair->done = done;
 	pair->arg = arg;
@@ -743,4 +758,19 @@ smx_dns_ask_addresses(struct smx_dns *d, struct smx_slice name,
 		submit(q);
 	}
 	return 0;
+}
+
+static int
+port_ask(void *self, enum smx_dns_type type, struct smx_slice name,
+    smx_dns_done *done, void *arg)
+{
+	return smx_dns_ask(self, type, name, done, arg);
+}
+
+struct smx_dns_port
+smx_dns_as_port(struct smx_dns *d)
+{
+	static const struct smx_dns_ops ops = { .ask = port_ask };
+
+	return (struct smx_dns_port){ &ops, d };
 }

@@ -12,8 +12,6 @@
 #ifndef SMX_IO_DNS_UNBOUND_H
 #define SMX_IO_DNS_UNBOUND_H
 
-#include <netinet/in.h>
-
 #include "base/buf.h"
 #include "core/domain.h"
 #include "engine/port_dns.h"
@@ -24,9 +22,6 @@ struct smx_dns_query;
 
 /** DNS answers are awaited for so long (all of a look-up). */
 #define SMX_DNS_DEADLINE (5 * SMX_SECOND)
-/** Addresses of a host that are looked at. */
-#define SMX_DNS_ADDRESS_MAX 16
-
 struct smx_dns_settings {
 	/* "ADDRESS" or "ADDRESS@PORT", NULL-terminated. The only element
 	 * "resolv.conf": those of /etc/resolv.conf, read again when it
@@ -35,18 +30,17 @@ struct smx_dns_settings {
 	const char *trust_anchor_file; /* NULL: validate nothing */
 };
 
-/** What an address look-up gives. */
+/** What an address look-up gives, IPv6 first. */
 struct smx_dns_addresses {
 	enum smx_dns_status status;
 	bool secure;
-	struct sockaddr_storage list[SMX_DNS_ADDRESS_MAX]; /* port 0 */
+	struct smx_slice alias; /* as in struct smx_dns_answer */
+	struct smx_ip list[2 * SMX_DNS_ADDRESS_MAX];
 	size_t count;
 };
 
 typedef void smx_dns_addresses_done(void *arg,
     const struct smx_dns_addresses *answer);
-typedef void smx_dns_unbound_txt_done(void *arg,
-    const struct smx_dns_txt *answer);
 
 /**
  * Start a resolver. @p settings is copied.
@@ -73,15 +67,18 @@ int smx_dns_set(struct smx_dns *d, const struct smx_dns_settings *settings,
     struct smx_buf *reason) SMX_CHECKED;
 
 /**
- * Look for TXT records. @p done may be called before this returns.
+ * Look for records. @p done may be called before this returns.
  *
  * @retval 0 or -SMX_ENOMEM (then @p done is not called).
  */
-int smx_dns_ask_txt(struct smx_dns *d, struct smx_slice name,
-    smx_dns_unbound_txt_done *done, void *arg) SMX_CHECKED;
+int smx_dns_ask(struct smx_dns *d, enum smx_dns_type type,
+    struct smx_slice name, smx_dns_done *done, void *arg) SMX_CHECKED;
 
-/** Look for A and AAAA records. As smx_dns_ask_txt(). */
+/** Look for A and AAAA records. As smx_dns_ask(). */
 int smx_dns_ask_addresses(struct smx_dns *d, struct smx_slice name,
     smx_dns_addresses_done *done, void *arg) SMX_CHECKED;
+
+/** The engine's port, answered on this thread, perhaps at once. */
+struct smx_dns_port smx_dns_as_port(struct smx_dns *d);
 
 #endif

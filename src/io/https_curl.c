@@ -1,8 +1,7 @@
-#include <arpa/inet.h>
 #include <curl/curl.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "core/media_type.h"
 #include "io/address.h"
 #include "io/clock.h"
+#include "io/tls_certificate.h"
 
 #define URL_PATH     "/.well-known/mta-sts.txt"
 #define USER_AGENT   "strictmx/" SMX_VERSION
@@ -50,7 +50,7 @@ struct job {
 	struct smx_list in_ready;
 	CURL *easy;
 	struct curl_slist *connect_to;
-	smx_https_curl_done *done;
+	smx_https_policy_done *done;
 	void *arg;
 	struct smx_buf body;
 	size_t header_bytes;
@@ -62,10 +62,15 @@ struct job {
 	struct smx_buf location;
 	char location_bytes[LOCATION_SHOWN];
 	bool is_answering; /* TLS is up: curl has the answer in hand */
+	bool any_answer;   /* see struct smx_https_request */
+	uint16_t port;
+	struct smx_tls_certificate *seen;
+	const char *tls_version; /* static text; NULL: no TLS came about */
 	enum why why;
 	char error[CURL_ERROR_SIZE];
 	struct smx_slice host;
-	struct smx_dns_addresses addresses;
+	struct smx_ip addresses[2 * SMX_DNS_ADDRESS_MAX];
+	size_t address_count;
 	char name[SMX_DOMAIN_MAX + 1];
 };
 
@@ -90,6 +95,7 @@ free_job(struct job *j)
 		j->https->transfer_count--;
 	}
 	curl_slist_free_all(j->connect_to);
+	smx_tls_certificate_free(&j->seen);
 	smx_buf_done(&j->body);
 	free(j);
 }
@@ -104,7 +110,11 @@ finish(struct job *j, enum smx_diag_code code, struct smx_slice detail)
 		.detail = detail,
 	};
 
-	j->done(j->arg, &answer);
+	if (j->seen != NULL)
+		answer.certificate = smx_tls_certificate_get(j->seen);
+	if (j->tls_version != NULL)
+		answer.tls_version = smx_slice_text(j->tls_version);
+	j->done(j->arg, smx_clock_now(), &answer);
 	free_job(j);
 	start_ready(h);
 }
@@ -193,9 +203,14 @@ on_ssl_info(const SSL *ssl, int where, int value)
 {
 	struct job *j = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), job_index);
 
-	if (j != NULL && (where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT &&
+	if (j == NULL)
+		return;
+	if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT &&
 	    (value & 0xff) == SSL_AD_CLOSE_NOTIFY)
 		j->is_closed = true;
+	if (where & SSL_CB_HANDSHAKE_DONE)
+		j->tls_version = SSL_get_version(ssl);
+	smx_tls_certificate_note_info(j->seen, ssl, where, value);
 }
 
 /* curl itself accepts a certificate by its CN: RFC 8461, 3.3 asks for a
@@ -204,14 +219,11 @@ static CURLcode
 on_ssl_ctx(CURL *easy, void *ctx, void *arg)
 {
 	struct job *j = arg;
-	X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ctx);
 
 	(void)easy;
-	X509_VERIFY_PARAM_set_hostflags(param,
-	    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
-		X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	if (X509_VERIFY_PARAM_set1_host(param, j->name, j->host.n) != 1 ||
-	    SSL_CTX_set_ex_data(ctx, job_index, j) != 1 ||
+	smx_tls_certificate_free(&j->seen);
+	j->seen = smx_tls_certificate_new(j->host);
+	if (j->seen == NULL || SSL_CTX_set_ex_data(ctx, job_index, j) != 1 ||
 	    SSL_CTX_up_ref(ctx) != 1)
 		return CURLE_OUT_OF_MEMORY;
 	/* A second address means a second context. */
@@ -220,33 +232,78 @@ on_ssl_ctx(CURL *easy, void *ctx, void *arg)
 		SSL_CTX_free(j->ssl_ctx);
 	}
 	j->ssl_ctx = ctx;
+	SSL_CTX_set_cert_verify_callback(ctx, smx_tls_certificate_verify,
+	    j->seen);
 	SSL_CTX_set_info_callback(ctx, on_ssl_info);
 	return CURLE_OK;
 }
 
-/* What a failed transfer means. */
+/* The one code for a certificate with faults: what is mended first. */
 static enum smx_diag_code
-judge_failure(const struct job *j, CURLcode rc, long verify)
+judge_certificate(const struct job *j)
 {
+	static const struct {
+		unsigned fault;
+		enum smx_diag_code code;
+	} codes[] = {
+		{ SMX_CERTIFICATE_EXPIRED, SMX_DIAG_CERT_EXPIRED },
+		{ SMX_CERTIFICATE_NOT_YET, SMX_DIAG_CERT_NOT_YET },
+		{ SMX_CERTIFICATE_SELF_SIGNED, SMX_DIAG_CERT_SELF_SIGNED },
+		{ SMX_CERTIFICATE_CHAIN, SMX_DIAG_CERT_CHAIN },
+		{ SMX_CERTIFICATE_ISSUER, SMX_DIAG_CERT_ISSUER },
+		{ SMX_CERTIFICATE_NAME, SMX_DIAG_CERT_NAME },
+	};
+	const struct smx_certificate *c = j->seen != NULL
+	    ? smx_tls_certificate_get(j->seen)
+	    : NULL;
+
+	for (size_t i = 0; c != NULL && i < sizeof(codes) / sizeof(codes[0]);
+	     i++)
+		if (c->faults & codes[i].fault)
+			return codes[i].code;
+	return SMX_DIAG_CERT_UNTRUSTED;
+}
+
+/* No TLS came about. */
+static enum smx_diag_code
+judge_tls(const struct job *j, struct smx_buf *detail)
+{
+	static const enum smx_diag_code codes[] = {
+		[SMX_TLS_FAILURE_OTHER] = SMX_DIAG_TLS_FAILURE,
+		[SMX_TLS_FAILURE_VERSION] = SMX_DIAG_TLS_VERSION,
+		[SMX_TLS_FAILURE_ALERT] = SMX_DIAG_TLS_ALERT,
+	};
+
+	if (j->seen == NULL)
+		return SMX_DIAG_TLS_FAILURE;
+	return codes[smx_tls_certificate_failure(j->seen, detail)];
+}
+
+/* What a failed transfer means; details of TLS are added. */
+static enum smx_diag_code
+judge_failure(const struct job *j, CURLcode rc, struct smx_buf *detail)
+{
+	long error = 0;
+
 	if (j->why == WHY_BODY_LARGE || rc == CURLE_FILESIZE_EXCEEDED)
 		return SMX_DIAG_POLICY_TOO_LARGE;
 	if (j->why == WHY_HEADERS_LARGE)
 		return SMX_DIAG_HTTP_SYNTAX;
 	if (j->why == WHY_PRIVATE)
 		return SMX_DIAG_HOST_PRIVATE;
-	if (rc == CURLE_PEER_FAILED_VERIFICATION) {
-		if (verify == X509_V_ERR_CERT_HAS_EXPIRED)
-			return SMX_DIAG_CERT_EXPIRED;
-		if (verify == X509_V_ERR_HOSTNAME_MISMATCH)
-			return SMX_DIAG_CERT_NAME;
-		return SMX_DIAG_CERT_UNTRUSTED;
-	}
+	if (rc == CURLE_PEER_FAILED_VERIFICATION)
+		return judge_certificate(j);
 	if (rc == CURLE_OPERATION_TIMEDOUT)
-		return SMX_DIAG_HOST_TIMEOUT;
-	if (rc == CURLE_COULDNT_CONNECT)
-		return SMX_DIAG_HOST_REFUSED;
+		return j->is_answering ? SMX_DIAG_HOST_SLOW
+				       : SMX_DIAG_HOST_TIMEOUT;
+	if (rc == CURLE_COULDNT_CONNECT) {
+		curl_easy_getinfo(j->easy, CURLINFO_OS_ERRNO, &error);
+		return error == ENETUNREACH || error == EHOSTUNREACH
+		    ? SMX_DIAG_HOST_UNREACHABLE
+		    : SMX_DIAG_HOST_REFUSED;
+	}
 	if (rc == CURLE_SSL_CONNECT_ERROR)
-		return SMX_DIAG_TLS_FAILURE;
+		return judge_tls(j, detail);
 	/* curl's words for a header line above its own limit, older and newer
 	 * than 8.6. */
 	if (j->is_answering && (rc == CURLE_OUT_OF_MEMORY || rc == TOO_LARGE))
@@ -257,28 +314,53 @@ judge_failure(const struct job *j, CURLcode rc, long verify)
 	return SMX_DIAG_HOST_CLOSED;
 }
 
+/* In place of curl's words, which count milliseconds. */
+static void
+add_reason(const struct job *j, enum smx_diag_code code, struct smx_buf *detail)
+{
+	curl_off_t connected = 0;
+	long error = 0;
+
+	curl_easy_getinfo(j->easy, CURLINFO_CONNECT_TIME_T, &connected);
+	curl_easy_getinfo(j->easy, CURLINFO_OS_ERRNO, &error);
+	if (code == SMX_DIAG_HOST_TIMEOUT)
+		smx_buf_add_text(detail,
+		    connected == 0 ? "no connection in time"
+				   : "no TLS handshake in time");
+	else if (code == SMX_DIAG_HOST_SLOW)
+		smx_buf_printf(detail, "%zu octets came in time", j->body.n);
+	else if ((code == SMX_DIAG_HOST_REFUSED ||
+		     code == SMX_DIAG_HOST_UNREACHABLE) &&
+	    error != 0)
+		smx_buf_add_text(detail, strerror((int)error));
+}
+
 static void
 finish_failed(struct job *j, CURLcode rc)
 {
+	const struct smx_certificate *c = j->seen != NULL
+	    ? smx_tls_certificate_get(j->seen)
+	    : NULL;
 	char storage[DETAIL_BYTES];
 	struct smx_buf detail;
-	long verify = 0;
 	curl_off_t connected = 0;
+	enum smx_diag_code code;
 
-	curl_easy_getinfo(j->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
 	curl_easy_getinfo(j->easy, CURLINFO_APPCONNECT_TIME_T, &connected);
 	j->is_answering = connected > 0;
 	smx_buf_init_fixed(&detail, storage, sizeof(storage));
-	if (rc == CURLE_PEER_FAILED_VERIFICATION && verify != 0)
-		smx_buf_add_text(&detail,
-		    X509_verify_cert_error_string(verify));
-	else if (judge_failure(j, rc, verify) == SMX_DIAG_HTTP_SYNTAX &&
+	code = judge_failure(j, rc, &detail);
+	if (rc == CURLE_PEER_FAILED_VERIFICATION && c != NULL)
+		smx_buf_add(&detail, c->reason);
+	else if (code == SMX_DIAG_HTTP_SYNTAX &&
 	    (j->why == WHY_HEADERS_LARGE || rc == CURLE_OUT_OF_MEMORY))
 		smx_buf_add_text(&detail, "endless headers");
-	else
+	if (detail.n == 0)
+		add_reason(j, code, &detail);
+	if (detail.n == 0)
 		smx_buf_add_text(&detail,
 		    j->error[0] != '\0' ? j->error : curl_easy_strerror(rc));
-	finish(j, judge_failure(j, rc, verify), smx_buf_slice(&detail));
+	finish(j, code, smx_buf_slice(&detail));
 }
 
 static void
@@ -293,12 +375,15 @@ finish_answered(struct job *j)
 	curl_easy_getinfo(j->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(j->easy, CURLINFO_CONTENT_TYPE, &type);
 	smx_buf_init_fixed(&detail, storage, sizeof(storage));
-	if (status >= 300 && status < 400 && j->location.n > 0) {
+	if (j->any_answer) {
+		smx_buf_printf(&detail, "HTTP %ld", status);
+	} else if (status >= 300 && status < 400 && j->location.n > 0) {
 		code = SMX_DIAG_HTTP_REDIRECT;
 		smx_buf_printf(&detail, "HTTP %ld to ", status);
 		smx_buf_add(&detail, smx_buf_slice(&j->location));
 	} else if (status != 200) {
-		code = SMX_DIAG_HTTP_STATUS;
+		code = status == 404 ? SMX_DIAG_HTTP_NOT_FOUND
+				     : SMX_DIAG_HTTP_STATUS;
 		smx_buf_printf(&detail, "HTTP %ld", status);
 	} else if (type == NULL ||
 	    !smx_media_type_is_text_plain(smx_slice_text(type))) {
@@ -400,31 +485,27 @@ on_timer_change(CURLM *multi, long timeout_ms, void *arg)
 	return 0;
 }
 
-/* "HOST:PORT:ADDRESS:PORT" for each address is what curl may connect to. */
+/* "HOST:PORT:ADDRESS,..." is what curl may connect to. */
 static int
 pin(struct job *j, struct smx_buf *entry)
 {
-	uint16_t port = j->https->settings.port;
 	bool some = false;
 
 	/* "+": it goes out of curl's cache again. */
-	smx_buf_printf(entry, "+%s:%u:", j->name, port);
-	for (size_t i = 0; i < j->addresses.count; i++) {
-		const struct sockaddr *sa = (const void *)&j->addresses.list[i];
-		const struct sockaddr_in *v4 = (const void *)sa;
-		const struct sockaddr_in6 *v6 = (const void *)sa;
-		char text[INET6_ADDRSTRLEN];
+	smx_buf_printf(entry, "+%s:%u:", j->name, j->port);
+	for (size_t i = 0; i < j->address_count; i++) {
+		const struct smx_ip *ip = &j->addresses[i];
 
 		if (!j->https->settings.allow_private_addresses &&
-		    !smx_address_is_public(sa))
+		    !smx_address_ip_is_public(ip))
 			continue;
-		if (sa->sa_family == AF_INET)
-			inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text));
-		else
-			inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
-		smx_buf_printf(entry,
-		    sa->sa_family == AF_INET ? "%s%s" : "%s[%s]",
-		    some ? "," : "", text);
+		if (some)
+			smx_buf_add_char(entry, ',');
+		if (ip->is_v6)
+			smx_buf_add_char(entry, '[');
+		smx_ip_print(ip, entry);
+		if (ip->is_v6)
+			smx_buf_add_char(entry, ']');
 		some = true;
 	}
 	return some ? smx_buf_status(entry) : -SMX_ENOENT;
@@ -443,6 +524,7 @@ set_options(struct job *j, const char *url)
 
 	SET(CURLOPT_URL, url);
 	SET(CURLOPT_PRIVATE, j);
+	SET(CURLOPT_NOBODY, j->any_answer ? 1L : 0L);
 	SET(CURLOPT_RESOLVE, j->connect_to);
 	SET(CURLOPT_PROTOCOLS_STR, "https");
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -479,8 +561,9 @@ static int
 start(struct job *j)
 {
 	char url[SMX_DOMAIN_MAX + 64];
-	/* The name, and at most 16 addresses of 45 characters. */
-	char entry_storage[SMX_DOMAIN_MAX + 16 * 50];
+	/* The name, a port, and the addresses in brackets. */
+	char entry_storage[SMX_DOMAIN_MAX + 16 +
+	    2 * SMX_DNS_ADDRESS_MAX * (SMX_IP_TEXT_MAX + 3)];
 	struct smx_buf entry;
 	int rc;
 
@@ -495,11 +578,12 @@ start(struct job *j)
 	j->https->transfer_count++;
 	if (j->connect_to == NULL)
 		return -SMX_ENOMEM;
-	if (j->https->settings.port == 443)
-		snprintf(url, sizeof(url), "https://%s" URL_PATH, j->name);
+	if (j->port == 443)
+		snprintf(url, sizeof(url), "https://%s%s", j->name,
+		    j->any_answer ? "/" : URL_PATH);
 	else
-		snprintf(url, sizeof(url), "https://%s:%u" URL_PATH, j->name,
-		    j->https->settings.port);
+		snprintf(url, sizeof(url), "https://%s:%u%s", j->name, j->port,
+		    j->any_answer ? "/" : URL_PATH);
 	rc = set_options(j, url);
 	if (rc == 0 && curl_multi_add_handle(j->https->multi, j->easy) != 0)
 		rc = -SMX_ENOMEM;
@@ -543,15 +627,23 @@ start_ready(struct smx_https *h)
 }
 
 static void
+make_ready(struct job *j)
+{
+	j->asked = smx_clock_now().mono;
+	smx_list_push(&j->https->ready, &j->in_ready);
+	start_ready(j->https);
+}
+
+static void
 on_addresses(void *arg, const struct smx_dns_addresses *answer)
 {
 	struct job *j = arg;
 
 	if (answer->status == SMX_DNS_OK) {
-		j->addresses = *answer;
-		j->asked = smx_clock_now().mono;
-		smx_list_push(&j->https->ready, &j->in_ready);
-		start_ready(j->https);
+		memcpy(j->addresses, answer->list,
+		    answer->count * sizeof(j->addresses[0]));
+		j->address_count = answer->count;
+		make_ready(j);
 	} else if (answer->status == SMX_DNS_NODATA ||
 	    answer->status == SMX_DNS_NXDOMAIN) {
 		finish(j, SMX_DIAG_HOST_NO_ADDRESS, smx_slice(NULL, 0));
@@ -566,9 +658,10 @@ on_addresses(void *arg, const struct smx_dns_addresses *answer)
 }
 
 int
-smx_https_get(struct smx_https *h, struct smx_slice host,
-    smx_https_curl_done *done, void *arg)
+smx_https_get(struct smx_https *h, const struct smx_https_request *request,
+    smx_https_policy_done *done, void *arg)
 {
+	struct smx_slice host = request->host;
 	struct job *j;
 
 	if (host.n > SMX_DOMAIN_MAX)
@@ -579,6 +672,8 @@ smx_https_get(struct smx_https *h, struct smx_slice host,
 	j->https = h;
 	j->done = done;
 	j->arg = arg;
+	j->any_answer = request->any_answer;
+	j->port = request->port != 0 ? request->port : h->settings.port;
 	memcpy(j->name, host.p, host.n);
 	j->host = smx_slice(j->name, host.n);
 	smx_buf_init(&j->body, SMX_STS_BODY_MAX);
@@ -587,11 +682,32 @@ smx_https_get(struct smx_https *h, struct smx_slice host,
 	smx_list_init(&j->in_ready);
 	smx_list_init(&j->link);
 	smx_list_push(&h->jobs, &j->link);
+	if (request->address != NULL) {
+		j->addresses[0] = *request->address;
+		j->address_count = 1;
+		make_ready(j);
+		return 0;
+	}
 	if (smx_dns_ask_addresses(h->dns, host, on_addresses, j) < 0) {
 		free_job(j);
 		return -SMX_ENOMEM;
 	}
 	return 0;
+}
+
+static int
+port_policy(void *self, const struct smx_https_request *request,
+    smx_https_policy_done *done, void *arg)
+{
+	return smx_https_get(self, request, done, arg);
+}
+
+struct smx_https_port
+smx_https_as_port(struct smx_https *h)
+{
+	static const struct smx_https_ops ops = { .policy = port_policy };
+
+	return (struct smx_https_port){ &ops, h };
 }
 
 int

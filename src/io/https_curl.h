@@ -29,9 +29,6 @@ struct smx_https_settings {
 	smx_time timeout; /* of one fetch, addresses included not */
 };
 
-typedef void smx_https_curl_done(void *arg,
-    const struct smx_https_policy *answer);
-
 /**
  * Start a client. @p dns must outlive it; @p settings is copied.
  *
@@ -61,12 +58,18 @@ int smx_https_set(struct smx_https *h,
     struct smx_buf *reason) SMX_CHECKED;
 
 /**
- * Get the policy of the policy host @p host.
+ * Get a policy, or only see whether a host speaks HTTPS.
+ *
+ * @param request  borrowed during the call.
  *
  * @retval 0            @p done is called, perhaps before this returns.
+ * @retval -SMX_EINVAL  the host's name is too long; it is not.
  * @retval -SMX_ENOMEM  it is not.
  */
-int smx_https_get(struct smx_https *h, struct smx_slice host,
-    smx_https_curl_done *done, void *arg) SMX_CHECKED;
+int smx_https_get(struct smx_https *h, const struct smx_https_request *request,
+    smx_https_policy_done *done, void *arg) SMX_CHECKED;
+
+/** The engine's port, answered on this thread, perhaps at once. */
+struct smx_https_port smx_https_as_port(struct smx_https *h);
 
 #endif

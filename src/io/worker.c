@@ -5,6 +5,7 @@
 
 #include "io/worker.h"
 #include "base/arena.h"
+#include "base/require.h"
 #include "core/limits.h"
 #include "io/clock.h"
 
@@ -29,9 +30,10 @@ struct ask {
 	struct smx_list link; /* in asks, while under way */
 	struct smx_worker *worker;
 	void *arg;
-	smx_dns_txt_done *txt_done;
+	smx_dns_done *dns_done;
+	enum smx_dns_type type;
 	smx_https_policy_done *policy_done;
-	struct smx_dns_txt txt;
+	struct smx_dns_answer answer;
 	struct smx_https_policy policy;
 	struct smx_arena arena; /* of the answer */
 	size_t name_bytes;
@@ -94,56 +96,50 @@ send_home(struct ask *a, void (*deliver)(struct smx_message *m))
 }
 
 static void
-deliver_txt(struct smx_message *m)
+deliver_answer(struct smx_message *m)
 {
 	struct ask *a = SMX_ELEMENT(m, struct ask, message);
 
-	a->txt_done(a->arg, smx_clock_now(), &a->txt);
+	a->dns_done(a->arg, smx_clock_now(), &a->answer);
 	free_ask(a);
 }
 
 static void
-on_txt(void *arg, const struct smx_dns_txt *answer)
+on_answer(void *arg, struct smx_now now, const struct smx_dns_answer *answer)
 {
 	struct ask *a = arg;
-	struct smx_slice *records = smx_arena_take(&a->arena,
-	    answer->count != 0 ? answer->count : 1, sizeof(*records));
 
-	a->txt = *answer;
-	a->txt.records = records;
-	if (records == NULL) {
-		a->txt.status = SMX_DNS_FAILURE;
-		a->txt.count = 0;
-	}
-	for (size_t i = 0; i < a->txt.count; i++) {
-		records[i] = copy(a, answer->records[i]);
-		if (records[i].p == NULL)
-			a->txt.status = SMX_DNS_FAILURE;
-	}
-	send_home(a, deliver_txt);
+	(void)now;
+	if (smx_port_dns_copy(&a->arena, answer, &a->answer) < 0)
+		a->answer =
+		    (struct smx_dns_answer){ .status = SMX_DNS_FAILURE };
+	send_home(a, deliver_answer);
 }
 
 static void
-run_txt(struct smx_message *m)
+run_ask(struct smx_message *m)
 {
 	struct ask *a = SMX_ELEMENT(m, struct ask, message);
 
 	smx_list_push(&a->worker->asks, &a->link);
-	if (smx_dns_ask_txt(a->worker->dns, smx_slice(a->name, a->name_bytes),
-		on_txt, a) < 0)
-		on_txt(a, &(struct smx_dns_txt){ .status = SMX_DNS_FAILURE });
+	if (smx_dns_ask(a->worker->dns, a->type,
+		smx_slice(a->name, a->name_bytes), on_answer, a) < 0)
+		on_answer(a, smx_clock_now(),
+		    &(struct smx_dns_answer){ .status = SMX_DNS_FAILURE });
 }
 
 static int
-port_txt(void *self, struct smx_slice name, smx_dns_txt_done *done, void *arg)
+port_ask(void *self, enum smx_dns_type type, struct smx_slice name,
+    smx_dns_done *done, void *arg)
 {
 	struct smx_worker *w = self;
 	struct ask *a = new_ask(w, name, arg);
 
 	if (a == NULL)
 		return -SMX_ENOMEM;
-	a->txt_done = done;
-	a->message.run = run_txt;
+	a->type = type;
+	a->dns_done = done;
+	a->message.run = run_ask;
 	smx_mailbox_post(w->inbox, &a->message);
 	return 0;
 }
@@ -158,10 +154,11 @@ deliver_policy(struct smx_message *m)
 }
 
 static void
-on_policy(void *arg, const struct smx_https_policy *answer)
+on_policy(void *arg, struct smx_now now, const struct smx_https_policy *answer)
 {
 	struct ask *a = arg;
 
+	(void)now;
 	a->policy.code = answer->code;
 	a->policy.detail = copy(a, answer->detail);
 	if (answer->code == SMX_DIAG_OK) {
@@ -178,21 +175,26 @@ static void
 run_policy(struct smx_message *m)
 {
 	struct ask *a = SMX_ELEMENT(m, struct ask, message);
+	struct smx_https_request request = {
+		.host = smx_slice(a->name, a->name_bytes),
+	};
 
 	smx_list_push(&a->worker->asks, &a->link);
-	if (smx_https_get(a->worker->https, smx_slice(a->name, a->name_bytes),
-		on_policy, a) < 0)
-		on_policy(a,
+	if (smx_https_get(a->worker->https, &request, on_policy, a) < 0)
+		on_policy(a, smx_clock_now(),
 		    &(struct smx_https_policy){ .code = SMX_DIAG_HOST_TIMEOUT,
 			.detail = SMX_SLICE("out of memory") });
 }
 
 static int
-port_policy(void *self, struct smx_slice host, smx_https_policy_done *done,
-    void *arg)
+port_policy(void *self, const struct smx_https_request *request,
+    smx_https_policy_done *done, void *arg)
 {
 	struct smx_worker *w = self;
-	struct ask *a = new_ask(w, host, arg);
+	struct ask *a = new_ask(w, request->host, arg);
+
+	/* strictmxd only ever wants the policy of a name. */
+	SMX_REQUIRE(request->address == NULL && !request->any_answer);
 
 	if (a == NULL)
 		return -SMX_ENOMEM;
@@ -205,7 +207,7 @@ port_policy(void *self, struct smx_slice host, smx_https_policy_done *done,
 struct smx_dns_port
 smx_worker_dns_port(struct smx_worker *w)
 {
-	static const struct smx_dns_ops ops = { .txt = port_txt };
+	static const struct smx_dns_ops ops = { .ask = port_ask };
 
 	return (struct smx_dns_port){ &ops, w };
 }

@@ -20,22 +20,33 @@ class Certificate:
 
 
 class Authority:
-    """One root certificate that signs what it is asked to sign."""
+    """One certificate that signs what it is asked to sign: a root, or an
+    intermediate one when there is a parent."""
 
-    def __init__(self, folder, name):
+    def __init__(self, folder, name, parent=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True)
         self.root = self.folder / "ca.pem"
         self._key = self.folder / "ca.key"
         self._count = 0
         self._counting = threading.Lock()
-        run(
-            ["openssl", "req", "-x509", *KEY_OPTIONS, "-subj", f"/CN={name}"]
-            + ["-keyout", self._key, "-out", self.root, "-days", "3650"]
-            + ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
-        )
+        argv = ["openssl", "req", "-x509", *KEY_OPTIONS, "-subj", f"/CN={name}"]
+        argv += ["-keyout", self._key, "-out", self.root, "-days", "3650"]
+        argv += ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+        if parent is not None:
+            argv += ["-CA", parent.root, "-CAkey", parent._key]
+        run(argv)
 
-    def issue(self, *names, subject=None, alt=None, usage="serverAuth", clock=None):
+    def issue(
+        self,
+        *names,
+        subject=None,
+        alt=None,
+        usage="serverAuth",
+        clock=None,
+        days=30,
+        extensions=(),
+    ):
         """A certificate for DNS names, signed by this authority.
 
         subject  the CN when it is not the first name
@@ -43,17 +54,19 @@ class Authority:
                  "" leaves the extension out
         usage    extended key usage
         clock    a faketime offset such as "-40d": the certificate is made as
-                 if at that time and lasts for 30 days
+                 if at that time
+        days     how long it lasts
+        extensions  more of them, in OpenSSL's words
         """
         if alt is None:
             alt = ",".join(f"DNS:{name}" for name in names)
         stem = self._next_stem()
-        extensions = ["basicConstraints=critical,CA:FALSE"]
+        extensions = ["basicConstraints=critical,CA:FALSE", *extensions]
         extensions.append(f"extendedKeyUsage={usage}")
         if alt:
             extensions.append(f"subjectAltName={alt}")
         argv = ["openssl", "req", "-x509", *KEY_OPTIONS]
-        argv += ["-CA", self.root, "-CAkey", self._key, "-days", "30"]
+        argv += ["-CA", self.root, "-CAkey", self._key, "-days", str(days)]
         argv += ["-subj", f"/CN={subject or names[0]}"]
         for extension in extensions:
             argv += ["-addext", extension]

@@ -18,8 +18,10 @@ LIMIT = 65536
 
 # What the log says is the name of a row of src/core/diag.def.
 CLOSED = "host-closed"
-SLOW = "host-timeout"
+MUTE = "host-timeout"
+SLOW = "host-slow"
 STATUS = "http-status"
+NOT_FOUND = "http-not-found"
 REDIRECT = "http-redirect"
 TYPE = "http-type"
 LARGE = "policy-too-large"
@@ -59,7 +61,7 @@ NETWORK_FAULTS = [
     Fault("refused", "host-refused", None),
     Fault("reset", "tls-failure|host-refused", faulty.reset, tls=False),
     Fault("closed-at-once", NO_TLS, lambda connection: None, tls=False),
-    Fault("mute-before-tls", SLOW, faulty.hold, tls=False),
+    Fault("mute-before-tls", MUTE, faulty.hold, tls=False),
     Fault("mute-after-tls", SLOW, faulty.hold),
     Fault("slow-drip", SLOW, faulty.drip),
     Fault("reset-inside-body", CLOSED, faulty.reset_inside_body),
@@ -133,7 +135,7 @@ HTTP_FAULTS = [
         for code in (301, 302, 303, 307, 308)
     ),
     *(
-        Fault(f"status-{code}", STATUS, status(f"{code} Something"))
+        Fault(f"status-{code}", NOT_FOUND if code == 404 else STATUS, status(f"{code} Something"))
         for code in (201, 202, 203, 206, 300, 400, 401, 403, 404, 410, 418, 429)
         + (500, 502, 503, 599)
     ),
@@ -184,7 +186,7 @@ BODY_FAULTS = [
 CERTIFICATE_FAULTS = [
     Fault(
         "tls-1.1",
-        NO_TLS,
+        "tls-version",
         body(CACHED_POLICY),
         limits=(ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_1),
     ),
@@ -196,7 +198,7 @@ CERTIFICATE_FAULTS = [
     ),
     Fault(
         "not-yet-valid",
-        UNTRUSTED,
+        "certificate-not-yet-valid",
         body(CACHED_POLICY),
         lambda world, *names: world.authority.issue(*names, clock="+60d"),
     ),
@@ -246,13 +248,13 @@ CERTIFICATE_FAULTS = [
     ),
     Fault(
         "self-signed",
-        UNTRUSTED,
+        "certificate-self-signed",
         body(CACHED_POLICY),
         lambda world, *names: self_signed(world.namespace.folder, names[0]),
     ),
     Fault(
         "unknown-authority",
-        UNTRUSTED,
+        "certificate-issuer-unknown",
         body(CACHED_POLICY),
         lambda world, *names: world.nobodys_authority.issue(*names),
     ),

@@ -142,6 +142,8 @@ def _damage(line):
 class Dns:
     """nsd and unbound with their zones."""
 
+    zone_class = Zone
+
     def __init__(self, namespace):
         self._namespace = namespace
         self.folder = namespace.folder / "dns"
@@ -159,7 +161,7 @@ class Dns:
 
     def add(self, name, signed):
         """Add a zone and its delegation, before start()."""
-        zone = Zone(self.folder, name, signed)
+        zone = self.zone_class(self.folder, name, signed)
         self.zones[name] = zone
         parent = self._parent_of(name)
         if parent is not None:

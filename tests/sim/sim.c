@@ -10,7 +10,7 @@ struct sim_answer {
 	struct sim_answer *next;
 	smx_time due;
 	struct sim_domain *domain;
-	smx_dns_txt_done *txt_done;
+	smx_dns_done *txt_done;
 	smx_https_policy_done *policy_done;
 	void *arg;
 };
@@ -90,7 +90,7 @@ push_answer(struct sim *s, struct sim_answer answer, smx_time delay)
 }
 
 static void
-ask_txt_outside(void *self, struct smx_slice name, smx_dns_txt_done *done,
+ask_txt_outside(void *self, struct smx_slice name, smx_dns_done *done,
     void *arg)
 {
 	struct sim *s = self;
@@ -124,10 +124,10 @@ answer_txt(struct sim *s, const struct sim_answer *a)
 {
 	const struct sim_txt *txt = &a->domain->txt;
 	struct smx_slice records[SIM_RECORDS_MAX];
-	struct smx_dns_txt answer = {
+	struct smx_dns_answer answer = {
 		.status = txt->silent ? SMX_DNS_TIMEOUT : txt->status,
 		.ttl_s = txt->ttl_s,
-		.records = records,
+		.texts = records,
 		.count = txt->silent ? 0 : txt->count,
 	};
 
@@ -204,10 +204,12 @@ on_event_outside(void *self, const struct smx_lookup_event *e)
 
 /* The ports as the engine calls them: outside of it, nothing fails. */
 static int
-ask_txt(void *self, struct smx_slice name, smx_dns_txt_done *done, void *arg)
+ask_txt(void *self, enum smx_dns_type type, struct smx_slice name,
+    smx_dns_done *done, void *arg)
 {
 	unsigned in_engine = sim_in_engine;
 
+	SMX_REQUIRE(type == SMX_DNS_TXT);
 	sim_in_engine = 0;
 	ask_txt_outside(self, name, done, arg);
 	sim_in_engine = in_engine;
@@ -215,13 +217,13 @@ ask_txt(void *self, struct smx_slice name, smx_dns_txt_done *done, void *arg)
 }
 
 static int
-ask_policy(void *self, struct smx_slice host, smx_https_policy_done *done,
-    void *arg)
+ask_policy(void *self, const struct smx_https_request *request,
+    smx_https_policy_done *done, void *arg)
 {
 	unsigned in_engine = sim_in_engine;
 
 	sim_in_engine = 0;
-	ask_policy_outside(self, host, done, arg);
+	ask_policy_outside(self, request->host, done, arg);
 	sim_in_engine = in_engine;
 	return 0;
 }
@@ -269,7 +271,7 @@ on_event(void *self, const struct smx_lookup_event *e)
 static void
 start_engine(struct sim *s)
 {
-	static const struct smx_dns_ops dns = { .txt = ask_txt };
+	static const struct smx_dns_ops dns = { .ask = ask_txt };
 	static const struct smx_https_ops https = { .policy = ask_policy };
 	static const struct smx_store_ops store = {
 		.put = store_put, .touch = store_touch, .remove = store_remove

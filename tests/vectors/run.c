@@ -19,6 +19,7 @@
 #include "core/sts_match.h"
 #include "core/sts_policy.h"
 #include "core/sts_txt.h"
+#include "core/tlsrpt_txt.h"
 
 static struct smx_diag items[SMX_DIAG_COUNT_MAX];
 static struct smx_diag_list diags;
@@ -141,22 +142,31 @@ run_record(const json_t *row, json_t *got)
 	release(in);
 }
 
-/* A TXT RRset: each record is an array of character-strings. */
-static void
-run_rrset(const json_t *row, json_t *got)
+/* A TXT RRset: each record is an array of character-strings.
+ * @return how many there are. */
+static size_t
+read_rrset(const json_t *row, struct smx_slice records[SMX_TXT_COUNT_MAX])
 {
-	struct smx_slice records[SMX_TXT_COUNT_MAX] = { { NULL, 0 } };
 	const json_t *list = json_object_get(row, "input");
-	size_t count = json_array_size(list), index = 0;
-	struct smx_slice chosen = { "", 0 };
-	struct smx_sts_txt t;
-	int rc;
+	size_t count = json_array_size(list);
 
 	SMX_REQUIRE(json_is_array(list) && count <= SMX_TXT_COUNT_MAX);
 	for (size_t i = 0; i < count; i++) {
 		records[i] = bytes_exact(json_array_get(list, i));
 		SMX_REQUIRE(records[i].p != NULL);
 	}
+	return count;
+}
+
+static void
+run_rrset(const json_t *row, json_t *got)
+{
+	struct smx_slice records[SMX_TXT_COUNT_MAX] = { { NULL, 0 } };
+	size_t count = read_rrset(row, records), index = 0;
+	struct smx_slice chosen = { "", 0 };
+	struct smx_sts_txt t;
+	int rc;
+
 	rc = smx_sts_txt_select(records, count, &diags, &index);
 	if (rc == 0) {
 		chosen = records[index];
@@ -165,6 +175,69 @@ run_rrset(const json_t *row, json_t *got)
 			set_record(got, &t);
 	}
 	set_findings(got, chosen, rc);
+	for (size_t i = 0; i < count; i++)
+		release(records[i]);
+}
+
+/* A mail address, or host, port and path. */
+static json_t *
+place(const struct smx_tlsrpt_rua *rua)
+{
+	if (rua->scheme == SMX_TLSRPT_RUA_MAILTO)
+		return text(rua->address);
+	return json_pack("[o, i, o]", text(rua->host), (int)rua->port,
+	    text(rua->path));
+}
+
+static void
+set_places(json_t *got, const struct smx_tlsrpt_txt *t)
+{
+	json_t *uris = json_array(), *places = json_array();
+
+	for (size_t i = 0; i < t->rua_count; i++) {
+		json_array_append_new(uris, text(t->rua[i].uri));
+		json_array_append_new(places, place(&t->rua[i]));
+	}
+	set(got, "rua", uris);
+	set(got, "places", places);
+}
+
+static void
+run_tlsrpt_record(const json_t *row, json_t *got)
+{
+	struct smx_slice in = input(row, "input");
+	struct smx_tlsrpt_txt t;
+	int rc = smx_tlsrpt_txt_parse(&arena, in, &diags, &t);
+
+	set_findings(got, in, rc);
+	set(got, "used", json_boolean(rc == 0));
+	if (rc == 0)
+		set_places(got, &t);
+	/* What parses is also found among other records. */
+	SMX_REQUIRE(rc < 0 || smx_tlsrpt_txt_is_candidate(in));
+	release(in);
+}
+
+static void
+run_tlsrpt_rrset(const json_t *row, json_t *got)
+{
+	struct smx_slice records[SMX_TXT_COUNT_MAX] = { { NULL, 0 } };
+	size_t count = read_rrset(row, records), index = 0;
+	struct smx_slice chosen = { "", 0 };
+	struct smx_tlsrpt_txt t;
+	int rc;
+
+	rc = smx_tlsrpt_txt_select(records, count, chosen, &diags, &index);
+	if (rc == 0) {
+		chosen = records[index];
+		rc = smx_tlsrpt_txt_parse(&arena, chosen, &diags, &t);
+		if (rc == 0)
+			set_places(got, &t);
+	}
+	set_findings(got, chosen, rc);
+	/* That there is none is a warning only: nobody has to have one. */
+	if (rc == -SMX_ENOENT)
+		set(got, "valid", json_false());
 	for (size_t i = 0; i < count; i++)
 		release(records[i]);
 }
@@ -357,6 +430,9 @@ static const struct kind {
 	{ "record", run_record, { "input" }, { "valid", "codes" } },
 	{ "rrset", run_rrset, { "input" }, { "valid", "codes" } },
 	{ "socketmap", run_socketmap, { "input" }, { "valid" } },
+	{ "tlsrpt-record", run_tlsrpt_record, { "input" },
+	    { "valid", "codes" } },
+	{ "tlsrpt-rrset", run_tlsrpt_rrset, { "input" }, { "valid", "codes" } },
 };
 
 static bool
@@ -417,6 +493,8 @@ run_case(const struct kind *kind, json_t *row)
 	/* Without a word the daemon takes what is valid, and nothing else. */
 	if (kind->run == run_policy && !json_object_get(row, "daemon"))
 		json_object_set(row, "daemon", json_object_get(row, "valid"));
+	if (kind->run == run_tlsrpt_record && !json_object_get(row, "used"))
+		json_object_set(row, "used", json_object_get(row, "valid"));
 	kind->run(row, got);
 	if (!only_rows) {
 		ok = compare(kind, row, got) && name != NULL;
@@ -474,6 +552,24 @@ run_file(const char *path)
 	fclose(f);
 }
 
+/* Findings of `strictmx check` about records and policies: about more than
+ * their text, so they have their tests elsewhere. */
+static const char *const of_check[] = { "TXT_WRONG_PLACE", "TXT_CNAME",
+	"TXT_CNAME_DANGLING", "TXT_FOREIGN", "POLICY_MAX_AGE_SHORT",
+	"POLICY_LINE_ENDS", "POLICY_TESTING", "POLICY_TESTING_LONG",
+	"POLICY_MODE_NONE", "POLICY_DIFFERS", "POLICY_MX_UNUSED",
+	"TLSRPT_FAILURE", "TLSRPT_WRONG_PLACE", "TLSRPT_MAILTO_DEAD",
+	"TLSRPT_HTTPS_DEAD", "TLSRPT_UNCHECKED" };
+
+static bool
+is_of_check(const char *constant)
+{
+	for (size_t i = 0; i < sizeof(of_check) / sizeof(of_check[0]); i++)
+		if (strcmp(of_check[i], constant) == 0)
+			return true;
+	return false;
+}
+
 /* Findings about records and policies are raised by the parsers; those about
  * name servers, connections and the like have their tests elsewhere. */
 static void
@@ -488,7 +584,10 @@ check_rows(void)
 
 	for (int i = SMX_DIAG_OK + 1; i < SMX_DIAG_CODE_COUNT; i++) {
 		if (strncmp(constants[i], "TXT_", 4) != 0 &&
-		    strncmp(constants[i], "POLICY_", 7) != 0)
+		    strncmp(constants[i], "POLICY_", 7) != 0 &&
+		    strncmp(constants[i], "TLSRPT_", 7) != 0)
+			continue;
+		if (is_of_check(constants[i]))
 			continue;
 		printf("%sok %u - a case raises %s\n", met[i] ? "" : "not ",
 		    ++cases, smx_diag_row((enum smx_diag_code)i)->name);

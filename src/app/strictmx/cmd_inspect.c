@@ -13,13 +13,28 @@
 #include "core/limits.h"
 #include "core/sts_match.h"
 #include "core/sts_txt.h"
+#include "core/tlsrpt_txt.h"
 #include "io/idn.h"
 
 /* One byte more than is allowed is enough to see that it is too much. */
 #define INPUT_MAX  ((size_t)16 << 20)
 #define OUTPUT_MAX ((size_t)64 << 20)
 
-enum input_type { TYPE_GUESS, TYPE_RECORD, TYPE_POLICY };
+enum input_type { TYPE_GUESS, TYPE_RECORD, TYPE_POLICY, TYPE_TLSRPT };
+
+/* By type, as it is called in options and JSON, and in a sentence. */
+static const char *const type_names[] = {
+	[TYPE_GUESS] = NULL,
+	[TYPE_RECORD] = "record",
+	[TYPE_POLICY] = "policy",
+	[TYPE_TLSRPT] = "tlsrpt-record",
+};
+static const char *const type_words[] = {
+	[TYPE_GUESS] = NULL,
+	[TYPE_RECORD] = "record",
+	[TYPE_POLICY] = "policy",
+	[TYPE_TLSRPT] = "TLS reporting record",
+};
 
 struct inspect {
 	enum input_type type;
@@ -35,16 +50,32 @@ struct inspect {
 	bool match;
 	struct smx_sts_txt txt;
 	struct smx_sts_policy policy;
+	struct smx_tlsrpt_txt tlsrpt;
 };
 
 static const struct argp_option options[] = {
 	{ "type", 't', "TYPE", 0,
-	    "What the input is: record or policy; without it, a guess", 0 },
+	    "What the input is: record, policy or tlsrpt-record; without it, a "
+	    "guess",
+	    0 },
 	{ "mx", 'm', "HOST", 0,
 	    "Also say whether the policy allows this MX host", 0 },
 	{ "json", 'j', NULL, 0, "Write JSON", 0 },
 	{ 0 },
 };
+
+static void
+set_type(struct inspect *in, const char *arg, struct argp_state *state)
+{
+	for (int t = TYPE_RECORD; t <= TYPE_TLSRPT; t++) {
+		if (strcmp(arg, type_names[t]) == 0) {
+			in->type = (enum input_type)t;
+			return;
+		}
+	}
+	argp_error(state,
+	    "unknown type \"%s\": it is record, policy or tlsrpt-record", arg);
+}
 
 static error_t
 on_option(int key, char *arg, struct argp_state *state)
@@ -53,13 +84,7 @@ on_option(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 't':
-		if (strcmp(arg, "record") == 0)
-			in->type = TYPE_RECORD;
-		else if (strcmp(arg, "policy") == 0)
-			in->type = TYPE_POLICY;
-		else
-			argp_error(state,
-			    "unknown type \"%s\": it is record or policy", arg);
+		set_type(in, arg, state);
 		return 0;
 	case 'm':
 		in->mx = arg;
@@ -88,8 +113,9 @@ static const struct argp argp = {
 	.parser = on_option,
 	.args_doc = "FILE|-",
 	.doc =
-	    "Parse an _mta-sts TXT record or an MTA-STS policy, and say what "
-	    "is wrong with it and how to mend it.\v"
+	    "Parse an _mta-sts TXT record, an MTA-STS policy or an _smtp._tls "
+	    "TXT record (tlsrpt-record), and say what is wrong with it and how "
+	    "to mend it.\v"
 	    "A record may stand in quotes, as dig(1) prints it.\n\n"
 	    "Exit status: 0 valid, 1 not valid, 2 wrong usage, 3 the file "
 	    "can't be read.",
@@ -99,9 +125,13 @@ static const struct argp argp = {
 static enum input_type
 guess(struct smx_slice s)
 {
+	const struct smx_slice tlsrpt = SMX_SLICE("v=TLSRPT");
 	size_t equals = smx_slice_find(s, '=');
 	size_t colon = smx_slice_find(s, ':');
 
+	if (s.n >= tlsrpt.n &&
+	    smx_domain_equal(smx_slice(s.p, tlsrpt.n), tlsrpt))
+		return TYPE_TLSRPT;
 	return equals < colon ? TYPE_RECORD : TYPE_POLICY;
 }
 
@@ -152,17 +182,22 @@ is_allowed(const struct inspect *in)
 static int
 parse(struct inspect *in)
 {
+	struct smx_slice record = unquote(in, in->input);
 	int rc;
 
 	if (in->type == TYPE_GUESS)
-		in->type = guess(in->input);
-	if (in->type == TYPE_RECORD) {
-		in->input = unquote(in, in->input);
-		rc = smx_sts_txt_parse(&in->arena, in->input, &in->diags,
-		    &in->txt);
-	} else {
+		in->type = guess(record);
+	if (in->type == TYPE_POLICY) {
 		rc = smx_sts_policy_parse(&in->arena, in->input, &in->diags,
 		    &in->policy);
+	} else if (in->type == TYPE_TLSRPT) {
+		in->input = record;
+		rc = smx_tlsrpt_txt_parse(&in->arena, record, &in->diags,
+		    &in->tlsrpt);
+	} else {
+		in->input = record;
+		rc = smx_sts_txt_parse(&in->arena, record, &in->diags,
+		    &in->txt);
 	}
 	if (rc == -SMX_ENOMEM)
 		return rc;
@@ -208,24 +243,51 @@ print_policy_json(const struct inspect *in, struct smx_buf *out)
 }
 
 static void
+print_record_json(const struct inspect *in, struct smx_buf *out)
+{
+	smx_buf_add_text(out, ",\"record\":{\"version\":\"STSv1\",\"id\":");
+	smx_json_print_text(out, in->txt.id);
+	smx_buf_add_char(out, ',');
+	print_extensions(out, in->txt.extensions, in->txt.extension_count);
+	smx_buf_add_char(out, '}');
+}
+
+static void
+print_tlsrpt_json(const struct inspect *in, struct smx_buf *out)
+{
+	smx_buf_add_text(out,
+	    ",\"tlsrpt\":{\"version\":\"TLSRPTv1\",\"rua\":[");
+	for (size_t i = 0; i < in->tlsrpt.rua_count; i++) {
+		const struct smx_tlsrpt_rua *rua = &in->tlsrpt.rua[i];
+
+		smx_buf_add_text(out, i > 0 ? ",{\"uri\":" : "{\"uri\":");
+		smx_json_print_text(out, rua->uri);
+		if (rua->scheme == SMX_TLSRPT_RUA_MAILTO) {
+			smx_buf_add_text(out, ",\"address\":");
+			smx_json_print_text(out, rua->address);
+		} else {
+			smx_buf_add_text(out, ",\"host\":");
+			smx_json_print_text(out, rua->host);
+			smx_buf_printf(out, ",\"port\":%u", rua->port);
+		}
+		smx_buf_add_char(out, '}');
+	}
+	smx_buf_add_text(out, "]}");
+}
+
+static void
 print_json(const struct inspect *in, struct smx_buf *out)
 {
 	bool is_policy = in->type == TYPE_POLICY;
 
 	smx_buf_printf(out, "{\"type\":\"%s\",\"valid\":%s",
-	    is_policy ? "policy" : "record", in->valid ? "true" : "false");
-	if (in->parsed && is_policy) {
+	    type_names[in->type], in->valid ? "true" : "false");
+	if (in->parsed && is_policy)
 		print_policy_json(in, out);
-	} else if (in->parsed) {
-		smx_buf_add_text(out,
-		    ",\"record\":{\"version\":\"STSv1\","
-		    "\"id\":");
-		smx_json_print_text(out, in->txt.id);
-		smx_buf_add_char(out, ',');
-		print_extensions(out, in->txt.extensions,
-		    in->txt.extension_count);
-		smx_buf_add_char(out, '}');
-	}
+	else if (in->parsed && in->type == TYPE_TLSRPT)
+		print_tlsrpt_json(in, out);
+	else if (in->parsed)
+		print_record_json(in, out);
 	if (in->mx != NULL && is_policy)
 		smx_buf_printf(out, ",\"match\":%s",
 		    in->match ? "true" : "false");
@@ -245,26 +307,41 @@ print_match(const struct inspect *in, struct smx_buf *out)
 			    : ": not allowed by the policy\n");
 }
 
+/* What is valid, in one line: a policy, or one of the records. */
+static void
+print_valid(const struct inspect *in, const char *name, struct smx_buf *out)
+{
+	smx_buf_printf(out, "%s: a valid %s: ", name, type_words[in->type]);
+	if (in->type == TYPE_POLICY)
+		smx_buf_printf(out, "mode %s, max_age %u (%.1f days), %zu mx\n",
+		    smx_sts_policy_mode_text(in->policy.mode),
+		    in->policy.max_age_s, in->policy.max_age_s / 86400.0,
+		    in->policy.mx_count);
+	else if (in->type == TYPE_RECORD)
+		smx_buf_printf(out, "id %.*s\n", (int)in->txt.id.n,
+		    in->txt.id.p);
+	else
+		for (size_t i = 0; i < in->tlsrpt.rua_count; i++)
+			smx_buf_printf(out, "%.*s%s",
+			    (int)in->tlsrpt.rua[i].uri.n,
+			    in->tlsrpt.rua[i].uri.p,
+			    i + 1 < in->tlsrpt.rua_count ? ", " : "\n");
+}
+
 static void
 print_text(const struct inspect *in, const char *name, struct smx_buf *out)
 {
-	const char *type = in->type == TYPE_POLICY ? "policy" : "record";
+	const char *used = in->type == TYPE_TLSRPT
+	    ? ", though reports can be sent"
+	    : ", though strictmxd uses it";
 
 	smx_out_findings_text(&in->diags, in->input, name,
 	    isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL, out);
 	if (!in->valid)
-		smx_buf_printf(out, "%s: not a valid %s%s\n", name, type,
-		    in->parsed ? ", though strictmxd uses it" : "");
-	else if (in->type == TYPE_POLICY)
-		smx_buf_printf(out,
-		    "%s: a valid policy: mode %s, max_age %u (%.1f days), "
-		    "%zu mx\n",
-		    name, smx_sts_policy_mode_text(in->policy.mode),
-		    in->policy.max_age_s, in->policy.max_age_s / 86400.0,
-		    in->policy.mx_count);
+		smx_buf_printf(out, "%s: not a valid %s%s\n", name,
+		    type_words[in->type], in->parsed ? used : "");
 	else
-		smx_buf_printf(out, "%s: a valid record: id %.*s\n", name,
-		    (int)in->txt.id.n, in->txt.id.p);
+		print_valid(in, name, out);
 	if (in->mx != NULL && in->type == TYPE_POLICY)
 		print_match(in, out);
 }

@@ -14,9 +14,10 @@
 /** Exit statuses. */
 enum {
 	SMX_EXIT_OK = 0,
-	SMX_EXIT_BAD = 1,     /* what was looked at is not as it should be */
-	SMX_EXIT_USAGE = 2,   /* wrong options or arguments */
-	SMX_EXIT_NO_INPUT = 3 /* it can't be read, reached or opened */
+	SMX_EXIT_BAD = 1,      /* what was looked at is not as it should be */
+	SMX_EXIT_USAGE = 2,    /* wrong options or arguments */
+	SMX_EXIT_NO_INPUT = 3, /* it can't be read, reached or opened */
+	SMX_EXIT_CHECK_USAGE = 64, /* of check, whose 0 to 4 are verdicts */
 };
 
 /** What all subcommands share. */
@@ -25,6 +26,7 @@ struct smx_command_context {
 };
 
 /** Each gets its own argv, with argv[0] "strictmx NAME". */
+int smx_cmd_check(struct smx_command_context *c, int argc, char **argv);
 int smx_cmd_inspect(struct smx_command_context *c, int argc, char **argv);
 int smx_cmd_query(struct smx_command_context *c, int argc, char **argv);
 int smx_cmd_cache(struct smx_command_context *c, int argc, char **argv);

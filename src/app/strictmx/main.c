@@ -17,6 +17,8 @@ static const struct command {
 	int (*run)(struct smx_command_context *c, int argc, char **argv);
 	const char *text;
 } commands[] = {
+	{ "check", "strictmx check", smx_cmd_check,
+	    "check domains: is mail to them protected, and if not, why" },
 	{ "inspect", "strictmx inspect", smx_cmd_inspect,
 	    "parse a record or a policy and say what is wrong with it" },
 	{ "query", "strictmx query", smx_cmd_query,
@@ -54,8 +56,8 @@ run(struct smx_command_context *context, int argc, char **argv)
 		argv[0] = (char *)commands[i].invocation;
 		return commands[i].run(context, argc, argv);
 	}
-	smx_command_complain("unknown subcommand \"%s\"; there are: inspect, "
-			     "query, cache, config",
+	smx_command_complain("unknown subcommand \"%s\"; there are: check, "
+			     "inspect, query, cache, config",
 	    argv[0]);
 	return SMX_EXIT_USAGE;
 }

@@ -35,7 +35,9 @@ smx_out_findings_json(const struct smx_diag_list *diags, struct smx_buf *out)
 		smx_buf_add_text(out, ",\"text\":");
 		smx_json_print_text(out, smx_buf_slice(&text));
 		smx_buf_add_text(out, ",\"fix\":");
-		smx_json_print_text(out, smx_slice_text(row->fix));
+		smx_buf_reset(&text);
+		smx_diag_print_fix(d, &text);
+		smx_json_print_text(out, smx_buf_slice(&text));
 		smx_buf_add_char(out, '}');
 	}
 	smx_buf_add_char(out, ']');
@@ -140,7 +142,9 @@ print_finding(const struct smx_diag *d, struct smx_slice input,
 	smx_buf_printf(out, " [%s, %s]\n", row->name, row->rfc);
 	if (d->line != 0)
 		print_excerpt(d, input, out);
-	smx_buf_printf(out, "      = fix: %s\n", row->fix);
+	smx_buf_add_text(out, "      = fix: ");
+	smx_diag_print_fix(d, out);
+	smx_buf_add_char(out, '\n');
 }
 
 void

@@ -1,0 +1,59 @@
+/**
+ * The domains that are to be checked: arguments, or the lines of a file.
+ *
+ * Layer:   app.
+ */
+#ifndef SMX_APP_CHECK_LIST_H
+#define SMX_APP_CHECK_LIST_H
+
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/map.h"
+#include "core/domain.h"
+
+struct smx_check_list {
+	char *const *names; /* arguments, NULL-terminated; or a file: */
+	FILE *file;
+	const char *path;
+	char *line;
+	size_t line_size;
+	size_t number;   /* of the line or argument, from 1 */
+	long long bytes; /* of the file, 0 when not known */
+	long long at;    /* bytes read */
+	bool has_done;
+	struct smx_map done; /* domains that were checked before */
+};
+
+/** Take the names of a NULL-terminated array, which has to stay. */
+void smx_check_list_open_names(struct smx_check_list *l, char *const *names);
+
+/** Read from a file, "-" is standard input. @return false: see errno. */
+bool smx_check_list_open_file(struct smx_check_list *l, const char *path);
+
+void smx_check_list_close(struct smx_check_list *l);
+
+/**
+ * Leave out the domains that the results in @p file are about, and cut off a
+ * last line that is not whole.
+ *
+ * @param file  JSON lines or CSV, open for reading and writing; at its end
+ *              then.
+ *
+ * @retval 0, -SMX_EIO, -SMX_ENOMEM
+ */
+int smx_check_list_resume(struct smx_check_list *l, FILE *file) SMX_CHECKED;
+
+/**
+ * The next domain. Empty lines, and those that begin with "#", are passed over.
+ *
+ * @param reason  when it is no domain: what is wrong.
+ *
+ * @retval 0
+ * @retval -SMX_ENOENT  there are no more.
+ * @retval -SMX_EPARSE  this one is no domain name; others may follow.
+ */
+int smx_check_list_next(struct smx_check_list *l, struct smx_domain *ret,
+    struct smx_buf *reason) SMX_CHECKED;
+
+#endif
