@@ -31,6 +31,13 @@ add_escape(struct smx_buf *out, unsigned char c)
 	}
 }
 
+/* U+0080 to U+009F: control sequences to some terminals. */
+static bool
+is_c1(char second)
+{
+	return (unsigned char)second < 0xa0;
+}
+
 void
 smx_json_print_text(struct smx_buf *out, struct smx_slice text)
 {
@@ -44,6 +51,9 @@ smx_json_print_text(struct smx_buf *out, struct smx_slice text)
 			n = 1;
 		} else if (c < ' ' || c == 0x7f || c == '"' || c == '\\') {
 			add_escape(out, c);
+		} else if (n == 2 && c == 0xc2 && is_c1(text.p[i + 1])) {
+			smx_buf_printf(out, "\\u%04x",
+			    (unsigned char)text.p[i + 1]);
 		} else {
 			smx_buf_add(out, smx_slice(text.p + i, n));
 		}

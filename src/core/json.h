@@ -22,7 +22,7 @@ struct smx_json_text {
 
 /**
  * Append a JSON string. Bytes that are no UTF-8 become U+FFFD; control
- * characters, and DEL, are escaped.
+ * characters, also DEL and those above it, are escaped.
  */
 void smx_json_print_text(struct smx_buf *out, struct smx_slice text);
 

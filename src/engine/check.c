@@ -491,6 +491,8 @@ ask_sessions(struct smx_check *c)
 {
 	struct smx_check_facts *f = &c->facts;
 
+	size_t count = 0;
+
 	f->smtp_is_skipped = c->world->settings.skip_smtp;
 	for (size_t i = 0; i < f->mx_count; i++) {
 		struct smx_check_mx *mx = &f->mx[i];
@@ -508,7 +510,8 @@ ask_sessions(struct smx_check *c)
 			*s = (struct smx_check_session){
 				.ip = mx->addresses.list[j],
 			};
-			if (!f->smtp_is_skipped)
+			if (!f->smtp_is_skipped &&
+			    count++ < SMX_CHECK_SESSION_MAX)
 				ask_session(c, mx, s, ASK_SESSION);
 		}
 	}

@@ -10,27 +10,13 @@
 #ifndef SMX_ENGINE_CHECK_H
 #define SMX_ENGINE_CHECK_H
 
+#include "engine/check_earlier.h"
 #include "engine/check_facts.h"
+#include "engine/check_finding.h"
 #include "engine/port_https.h"
 #include "engine/port_probe.h"
 
 #define SMX_CHECK_ARENA_MAX ((size_t)16 << 20)
-/** Findings kept; more are only counted. */
-#define SMX_CHECK_FINDING_MAX 200
-
-/** Of what a finding is, in the order in which it is told. */
-enum smx_check_section {
-	SMX_CHECK_RECORD,
-	SMX_CHECK_HOST,
-	SMX_CHECK_POLICY,
-	SMX_CHECK_MX,
-	SMX_CHECK_SMTP,
-	SMX_CHECK_DANE,
-	SMX_CHECK_TLSRPT,
-	SMX_CHECK_BESIDE,
-	SMX_CHECK_CHANGE, /* compared with an earlier check */
-	SMX_CHECK_SECTION_COUNT
-};
 
 enum smx_check_verdict {
 	SMX_CHECK_PROTECTED,
@@ -46,43 +32,12 @@ enum smx_check_verdict {
 	SMX_CHECK_VERDICT_COUNT
 };
 
-struct smx_check_finding {
-	enum smx_check_section section;
-	struct smx_diag diag;
-	struct smx_slice host; /* what it is about, with the code: its key */
-	struct smx_slice evidence; /* may be empty */
-	struct smx_ip where[SMX_CHECK_ADDRESS_MAX];
-	size_t where_count;
-	bool is_excused; /* it does no harm here: counted as a warning */
-};
-
 struct smx_check_settings {
 	bool skip_smtp;
 	bool no_v6; /* there is no IPv6 from here */
 	/* Port 25 of some host was reached from here before. */
 	bool smtp_works;
 	smx_time soon; /* certificates that expire within are warned of */
-};
-
-/** A certificate that an earlier check saw. */
-struct smx_check_earlier_certificate {
-	struct smx_slice host;   /* the policy host, or an MX host */
-	struct smx_slice sha256; /* in hexadecimal */
-	smx_time not_after;
-};
-
-/** What an earlier check of the domain found. */
-struct smx_check_earlier {
-	smx_time checked;
-	smx_time testing_since; /* 0: it was not in testing */
-	struct smx_slice verdict;
-	struct smx_slice id; /* empty: there was none */
-	struct smx_slice mode;
-	struct smx_slice body; /* empty: there was no policy */
-	const struct smx_slice *mx;
-	size_t mx_count;
-	const struct smx_check_earlier_certificate *certificates;
-	size_t certificate_count;
 };
 
 struct smx_check_request {

@@ -15,9 +15,10 @@
 #include "engine/port_dns.h"
 
 /** Looked at of one domain; more are only counted. */
-#define SMX_CHECK_MX_MAX      16
+#define SMX_CHECK_MX_MAX      SMX_DNS_MX_MAX
 #define SMX_CHECK_ADDRESS_MAX 8
 #define SMX_CHECK_RUA_MAX     8
+#define SMX_CHECK_SESSION_MAX 64
 
 /** A and AAAA records of one name. */
 struct smx_check_addresses {
@@ -89,7 +90,6 @@ struct smx_check_rua {
 struct smx_check_facts {
 	struct smx_now now; /* when it began */
 	struct smx_slice domain;
-	/* TXT records. */
 	struct smx_dns_answer record;    /* _mta-sts. */
 	struct smx_dns_answer at_domain; /* the domain itself */
 	struct smx_dns_answer at_host;   /* mta-sts. */

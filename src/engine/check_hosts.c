@@ -206,14 +206,13 @@ is_shut(enum smx_diag_code code)
 {
 	return code == SMX_DIAG_SMTP_REFUSED || code == SMX_DIAG_SMTP_TIMEOUT ||
 	    code == SMX_DIAG_SMTP_UNREACHABLE || code == SMX_DIAG_SMTP_CLOSED ||
-	    code == SMX_DIAG_SMTP_GREETING || code == SMX_DIAG_SMTP_SYNTAX ||
-	    code == SMX_DIAG_MX_PRIVATE;
+	    code == SMX_DIAG_SMTP_SYNTAX || code == SMX_DIAG_MX_PRIVATE;
 }
 
 static void
 judge_smtp(struct smx_check *c, struct smx_check_mx *mx)
 {
-	bool good = false;
+	bool good = false, away = true;
 	size_t tried = 0;
 
 	mx->nobody = true;
@@ -223,10 +222,13 @@ judge_smtp(struct smx_check *c, struct smx_check_mx *mx)
 		tried++;
 		if (!is_shut(mx->sessions[j].code))
 			mx->nobody = false;
+		if (mx->sessions[j].code != SMX_DIAG_SMTP_GREETING)
+			away = false;
 		if (judge_session(c, mx, &mx->sessions[j]))
 			good = true;
 	}
-	if (tried == 0) {
+	/* Who turns us away may well talk to others. */
+	if (tried == 0 || away) {
 		mx->is_unknown = true;
 		mx->nobody = false;
 	} else if (!good) {

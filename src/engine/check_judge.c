@@ -255,14 +255,27 @@ judge_text(struct smx_check *c, struct smx_slice text, bool counts)
 }
 
 static void
+add_quoted(struct smx_buf *to, struct smx_slice text)
+{
+	if (to->n > 0)
+		smx_buf_add_text(to, ", ");
+	smx_buf_add_char(to, '"');
+	smx_buf_add(to, text);
+	smx_buf_add_char(to, '"');
+}
+
+static void
 judge_texts(struct smx_check *c)
 {
 	const struct smx_dns_answer *r = &c->facts.record;
 	struct smx_diag items[4];
 	struct smx_diag_list diags;
+	char storage[1024];
+	struct smx_buf several;
 	size_t index = 0;
 	int rc;
 
+	smx_buf_init_fixed(&several, storage, sizeof(storage));
 	smx_diag_list_init(&diags, items, 4);
 	rc = smx_sts_txt_select(r->texts, r->count, &diags, &index);
 	for (size_t i = 0; i < r->count; i++) {
@@ -275,12 +288,14 @@ judge_texts(struct smx_check *c)
 		if (meant && rc != -SMX_EPARSE)
 			judge_text(c, text, rc == 0);
 		else if (meant)
-			smx_check_judge_find(c,
-			    &(struct smx_diag){ .code = SMX_DIAG_TXT_SEVERAL },
-			    NULL, text);
+			add_quoted(&several, text);
 		else
 			find(c, SMX_DIAG_TXT_FOREIGN, text, smx_slice(NULL, 0));
 	}
+	if (several.n > 0)
+		smx_check_judge_find(c,
+		    &(struct smx_diag){ .code = SMX_DIAG_TXT_SEVERAL }, NULL,
+		    smx_buf_slice(&several));
 }
 
 /* A record where no sender looks for it; of use only without a right one.

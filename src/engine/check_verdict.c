@@ -9,7 +9,9 @@
 struct tally {
 	size_t sts_fails, dane_holds, dane_fails;
 	size_t errors, warnings;
-	size_t nobody; /* hosts where no mail gets in at all */
+	size_t changes; /* warnings about what has changed */
+	size_t unknown; /* hosts that could not be looked at */
+	size_t nobody;  /* hosts where no mail gets in at all */
 };
 
 static void
@@ -21,13 +23,19 @@ count(const struct smx_check *c, struct tally *t)
 		t->dane_holds += c->facts.mx[i].dane_holds;
 		t->dane_fails += c->facts.mx[i].dane_fails;
 		t->nobody += c->facts.mx[i].nobody;
+		t->unknown += c->facts.mx[i].is_unknown;
 	}
 	for (size_t i = 0; i < smx_check_findings_kept(c); i++) {
 		enum smx_diag_severity severity =
 		    smx_diag_row(c->findings[i].diag.code)->severity;
 
 		t->errors += severity == SMX_DIAG_ERROR;
-		t->warnings += severity == SMX_DIAG_WARNING;
+		if (severity != SMX_DIAG_WARNING)
+			continue;
+		if (c->findings[i].section == SMX_CHECK_CHANGE)
+			t->changes++;
+		else
+			t->warnings++;
 	}
 }
 
@@ -65,6 +73,8 @@ decide(const struct smx_check *c, const struct tally *t)
 		return SMX_CHECK_WITHDRAWN;
 	if (f->policy.mode == SMX_STS_TESTING)
 		return SMX_CHECK_TESTING;
+	if (t->unknown == f->mx_count && !f->smtp_is_skipped)
+		return SMX_CHECK_UNDETERMINED;
 	if (t->sts_fails > 0 || t->dane_fails > 0)
 		return SMX_CHECK_PARTLY;
 	return t->errors + t->warnings > 0 ? SMX_CHECK_WARNINGS
@@ -166,6 +176,9 @@ print(const struct smx_check *c, const struct tally *t, struct smx_buf *head,
 		    f->smtp_is_skipped
 			? "protected, as far as DNS and HTTPS show"
 			: "protected");
+		if (t->changes > 0)
+			smx_buf_add_text(head,
+			    "; but look at what has changed");
 		tell_limits(c, reason);
 		break;
 	case SMX_CHECK_WARNINGS:
@@ -222,6 +235,10 @@ print(const struct smx_check *c, const struct tally *t, struct smx_buf *head,
 			    f->mx_answer.status == SMX_DNS_BOGUS
 			? "could not be found out: its DNSSEC signatures are "
 			  "not valid"
+			: !is_failure(f->record.status) &&
+			    !is_failure(f->mx_answer.status)
+			? "could not be found out: no MX host could be looked "
+			  "at"
 			: "could not be found out: DNS gives no answer");
 		break;
 	}
@@ -276,7 +293,9 @@ smx_check_verdict_status(const struct smx_check *c)
 		return 3;
 	if (c->verdict == SMX_CHECK_UNDETERMINED)
 		return 4;
-	return t.errors > 0 ? 2 : t.warnings > 0 ? 1 : 0;
+	if (t.errors > 0 || c->verdict == SMX_CHECK_BROKEN)
+		return 2;
+	return t.warnings + t.changes > 0 ? 1 : 0;
 }
 
 const char *

@@ -99,7 +99,7 @@ ask_all(char *const *servers, smx_time timeout, struct smx_buf *reason)
 	size_t count = 0;
 	int error = 0;
 
-	for (size_t i = 0; servers[i] != NULL && i < SERVERS_MAX; i++) {
+	for (size_t i = 0; i < SERVERS_MAX && servers[i] != NULL; i++) {
 		fds[count] = (struct pollfd){ send_query(servers[i]), POLLIN,
 			0 };
 		if (fds[count].fd >= 0)

@@ -49,6 +49,7 @@ struct smx_dns {
 	struct event_base *base;
 	char *forwarders[FORWARDERS_MAX + 1]; /* as configured */
 	char *trust_anchor_file;
+	bool is_bulk;
 	char anchor_name[SMX_DOMAIN_MAX + 2];
 	struct context *validating; /* NULL without a trust anchor */
 	struct context *plain;
@@ -142,9 +143,9 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
  * delegations and keys are asked for again and again.
  */
 static int
-set_options(struct ub_ctx *ub)
+set_options(struct ub_ctx *ub, bool is_bulk)
 {
-	static const char *const options[][2] = {
+	const char *const options[][2] = {
 		{ "do-not-query-localhost:", "no" },
 		/* A second, doubled each time: all of our deadline. */
 		{ "outbound-msg-retry:", "4" },
@@ -153,8 +154,8 @@ set_options(struct ub_ctx *ub)
 		 * name would be given up after a second and a half. */
 		{ "infra-cache-min-rtt:", "1000" },
 		{ "unknown-server-time-limit:", "1000" },
-		{ "msg-cache-size:", "1m" },
-		{ "rrset-cache-size:", "2m" },
+		{ "msg-cache-size:", is_bulk ? "8m" : "1m" },
+		{ "rrset-cache-size:", is_bulk ? "16m" : "2m" },
 		{ "neg-cache-size:", "1m" },
 		{ "num-queries-per-thread:", "4096" },
 		{ "outgoing-range:", "512" },
@@ -193,7 +194,7 @@ new_context(struct smx_dns *d, char *const *forwarders, const char *anchor,
 			goto out;
 	}
 	at = "options";
-	rc = set_options(c->ub);
+	rc = set_options(c->ub, d->is_bulk);
 	if (rc == 0 && anchor != NULL) {
 		at = anchor;
 		rc = ub_ctx_add_ta_file(c->ub, anchor);
@@ -585,6 +586,7 @@ smx_dns_new(struct event_base *base, const struct smx_dns_settings *settings,
 	if (d == NULL)
 		return rc;
 	d->base = base;
+	d->is_bulk = settings->is_bulk;
 	smx_list_init(&d->queries);
 	smx_list_init(&d->retired);
 	d->probe_timer = event_new(base, -1, 0, on_probe, d);

@@ -28,6 +28,8 @@ struct smx_dns_settings {
 	 * changes. Empty: the authoritative servers are asked. */
 	char **forwarders;
 	const char *trust_anchor_file; /* NULL: validate nothing */
+	/* Many names once, with hosts in common: more is remembered. */
+	bool is_bulk;
 };
 
 /** What an address look-up gives, IPv6 first. */

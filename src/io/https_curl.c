@@ -62,6 +62,7 @@ struct job {
 	struct smx_buf location;
 	char location_bytes[LOCATION_SHOWN];
 	bool is_answering; /* TLS is up: curl has the answer in hand */
+	bool is_pinned;    /* the address was given */
 	bool any_answer;   /* see struct smx_https_request */
 	uint16_t port;
 	struct smx_tls_certificate *seen;
@@ -533,6 +534,8 @@ set_options(struct job *j, const char *url)
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_FRESH_CONNECT, 1L);
 	SET(CURLOPT_FORBID_REUSE, 1L);
+	/* A resumed session would show no certificate. */
+	SET(CURLOPT_SSL_SESSIONID_CACHE, 0L);
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(CURLOPT_CAINFO, j->https->ca_file);
 	/* With a CA path curl would read the CA file for each transfer. */
@@ -593,8 +596,10 @@ start(struct job *j)
 static void
 start_or_finish(struct job *j)
 {
-	/* Behind many slow hosts: no longer than a fetch may take. */
-	if (smx_clock_now().mono - j->asked > j->https->settings.timeout) {
+	/* Behind many slow hosts: no longer than a fetch may take. Who names
+	 * an address himself has time. */
+	if (!j->is_pinned &&
+	    smx_clock_now().mono - j->asked > j->https->settings.timeout) {
 		finish(j, SMX_DIAG_HOST_TIMEOUT,
 		    SMX_SLICE("too many fetches at once"));
 		return;
@@ -685,6 +690,7 @@ smx_https_get(struct smx_https *h, const struct smx_https_request *request,
 	if (request->address != NULL) {
 		j->addresses[0] = *request->address;
 		j->address_count = 1;
+		j->is_pinned = true;
 		make_ready(j);
 		return 0;
 	}

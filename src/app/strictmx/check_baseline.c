@@ -98,13 +98,15 @@ add_certificates(struct entry *e, struct certificates *to,
 static struct smx_slice
 policy_host(struct entry *e)
 {
-	char *p = smx_arena_take(&e->arena, e->domain.n + 8, 1);
+	char *p = smx_arena_take(&e->arena, e->domain.n + 9, 1);
+	struct smx_buf name;
 
 	if (p == NULL)
 		return smx_slice(NULL, 0);
-	memcpy(p, "mta-sts.", 8);
-	memcpy(p + 8, e->domain.p, e->domain.n);
-	return smx_slice(p, e->domain.n + 8);
+	smx_buf_init_fixed(&name, p, e->domain.n + 9);
+	smx_buf_add_text(&name, "mta-sts.");
+	smx_buf_add(&name, e->domain);
+	return smx_buf_slice(&name);
 }
 
 static int

@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -10,6 +12,9 @@
 #include "core/limits.h"
 #include "io/idn.h"
 
+/* Read at once. */
+#define READ_MAX ((size_t)1 << 16)
+
 /* A domain that is done. */
 struct done {
 	struct smx_map_node node;
@@ -19,7 +24,7 @@ struct done {
 void
 smx_check_list_open_names(struct smx_check_list *l, char *const *names)
 {
-	*l = (struct smx_check_list){ .names = names };
+	*l = (struct smx_check_list){ .names = names, .fd = -1 };
 }
 
 bool
@@ -28,17 +33,17 @@ smx_check_list_open_file(struct smx_check_list *l, const char *path)
 	struct stat s;
 
 	*l = (struct smx_check_list){ .path = path };
-	l->file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	if (l->file == NULL)
+	smx_buf_init(&l->in, 2 * READ_MAX);
+	l->fd = strcmp(path, "-") == 0 ? STDIN_FILENO
+				       : open(path, O_RDONLY | O_CLOEXEC);
+	if (l->fd < 0 || fstat(l->fd, &s) < 0)
 		return false;
-	if (fstat(fileno(l->file), &s) == 0 && S_ISREG(s.st_mode))
+	if (S_ISREG(s.st_mode))
 		l->bytes = s.st_size;
 	/* A directory can be opened, but not read. */
-	if (fstat(fileno(l->file), &s) == 0 && S_ISDIR(s.st_mode)) {
+	if (S_ISDIR(s.st_mode))
 		errno = EISDIR;
-		return false;
-	}
-	return true;
+	return !S_ISDIR(s.st_mode);
 }
 
 void
@@ -47,9 +52,9 @@ smx_check_list_close(struct smx_check_list *l)
 	struct smx_map_node *node, *next;
 	size_t iter = 0;
 
-	if (l->file != NULL && l->file != stdin)
-		fclose(l->file);
-	free(l->line);
+	if (l->path != NULL && l->fd > STDIN_FILENO)
+		close(l->fd);
+	smx_buf_done(&l->in);
 	if (!l->has_done)
 		return;
 	for (node = smx_map_next(&l->done, &iter, NULL); node != NULL;
@@ -124,29 +129,78 @@ smx_check_list_resume(struct smx_check_list *l, FILE *file)
 	return rc;
 }
 
+/* Read more of the file, without waiting. @return 0, -SMX_EAGAIN, -SMX_EIO. */
+static int
+read_more(struct smx_check_list *l)
+{
+	struct pollfd p = { .fd = l->fd, .events = POLLIN };
+	char *to;
+	ssize_t n;
+
+	smx_buf_drop(&l->in, l->in_at);
+	l->in_at = 0;
+	if (poll(&p, 1, 0) == 0)
+		return -SMX_EAGAIN;
+	to = smx_buf_reserve(&l->in, READ_MAX);
+	if (to == NULL)
+		return -SMX_EIO;
+	n = read(l->fd, to, READ_MAX);
+	if (n < 0)
+		return errno == EINTR || errno == EAGAIN ? -SMX_EAGAIN
+							 : -SMX_EIO;
+	l->in.n += (size_t)n;
+	l->at += n;
+	l->at_end = n == 0;
+	return 0;
+}
+
+/* The next line, as long as the next call. @return as smx_check_list_next(). */
+static int
+read_line(struct smx_check_list *l, struct smx_slice *ret)
+{
+	for (;;) {
+		struct smx_slice rest = smx_slice_from(smx_buf_slice(&l->in),
+		    l->in_at);
+		size_t n = smx_slice_find(rest, '\n');
+		int rc;
+
+		/* A longer line is given out in pieces: none is a domain. */
+		if (n == rest.n && n > SMX_CHECK_LIST_LINE_MAX)
+			n = SMX_CHECK_LIST_LINE_MAX;
+		if (n < rest.n || (l->at_end && rest.n > 0)) {
+			*ret = smx_slice(rest.p, n);
+			l->in_at += n < rest.n && rest.p[n] == '\n' ? n + 1 : n;
+			return 0;
+		}
+		if (l->at_end)
+			return -SMX_ENOENT;
+		rc = read_more(l);
+		if (rc < 0)
+			return rc;
+	}
+}
+
 /* The next line or argument, without blanks around it. */
-static bool
+static int
 read_name(struct smx_check_list *l, struct smx_slice *ret)
 {
-	ssize_t n;
+	int rc;
 
 	if (l->names != NULL) {
 		if (l->names[l->number] == NULL)
-			return false;
+			return -SMX_ENOENT;
 		*ret = smx_slice_text(l->names[l->number++]);
-		return true;
+		return 0;
 	}
-	n = getline(&l->line, &l->line_size, l->file);
-	if (n <= 0)
-		return false;
+	rc = read_line(l, ret);
+	if (rc < 0)
+		return rc;
 	l->number++;
-	l->at += n;
-	*ret = smx_slice(l->line, (size_t)n);
 	while (ret->n > 0 && (unsigned char)ret->p[0] <= ' ')
 		*ret = smx_slice_from(*ret, 1);
 	while (ret->n > 0 && (unsigned char)ret->p[ret->n - 1] <= ' ')
 		ret->n--;
-	return true;
+	return 0;
 }
 
 int
@@ -156,8 +210,10 @@ smx_check_list_next(struct smx_check_list *l, struct smx_domain *ret,
 	struct smx_slice name;
 
 	for (;;) {
-		if (!read_name(l, &name))
-			return -SMX_ENOENT;
+		int rc = read_name(l, &name);
+
+		if (rc < 0)
+			return rc;
 		if (l->names == NULL && (name.n == 0 || name.p[0] == '#'))
 			continue;
 		if (smx_idn_parse(name, ret) < 0 ||

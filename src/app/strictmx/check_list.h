@@ -12,12 +12,16 @@
 #include "base/map.h"
 #include "core/domain.h"
 
+/** Longest line. */
+#define SMX_CHECK_LIST_LINE_MAX 4096
+
 struct smx_check_list {
 	char *const *names; /* arguments, NULL-terminated; or a file: */
-	FILE *file;
+	int fd;             /* -1: none */
 	const char *path;
-	char *line;
-	size_t line_size;
+	struct smx_buf in; /* read, and not yet given out */
+	size_t in_at;
+	bool at_end;
 	size_t number;   /* of the line or argument, from 1 */
 	long long bytes; /* of the file, 0 when not known */
 	long long at;    /* bytes read */
@@ -51,6 +55,8 @@ int smx_check_list_resume(struct smx_check_list *l, FILE *file) SMX_CHECKED;
  *
  * @retval 0
  * @retval -SMX_ENOENT  there are no more.
+ * @retval -SMX_EIO     reading failed.
+ * @retval -SMX_EAGAIN  none yet: a pipe has no whole line.
  * @retval -SMX_EPARSE  this one is no domain name; others may follow.
  */
 int smx_check_list_next(struct smx_check_list *l, struct smx_domain *ret,

@@ -2,10 +2,13 @@
 #include <event2/event.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "app/strictmx/check_run.h"
+#include "app/strictmx/check_fetches.h"
+#include "app/strictmx/check_sessions.h"
 #include "io/address.h"
 #include "io/clock.h"
 #include "io/dns_reach.h"
@@ -21,6 +24,7 @@
 /* Sessions with one address of an MX host at the same time. */
 #define SESSIONS_PER_ADDRESS 2
 #define SESSIONS_MAX         200
+#define DESCRIPTORS          4096
 
 struct smx_check_run {
 	struct smx_check_run_settings settings;
@@ -31,6 +35,8 @@ struct smx_check_run {
 	struct smx_dns *dns;
 	struct smx_https *https;
 	struct smx_probe_smtp *probe;
+	struct smx_check_fetches *fetches;
+	struct smx_check_sessions *sessions;
 	struct smx_check_world world;
 	size_t unreached;
 	bool is_port_closed;
@@ -78,6 +84,7 @@ ask_policy(void *self, const struct smx_https_request *request,
     smx_https_policy_done *done, void *arg)
 {
 	struct smx_check_run *r = self;
+	struct smx_https_port https = smx_check_fetches_port(r->fetches);
 	struct smx_https_request changed = *request;
 	const struct smx_check_connect *to = find_connect(r, request->host,
 	    request->port != 0 ? request->port : 443);
@@ -86,12 +93,13 @@ ask_policy(void *self, const struct smx_https_request *request,
 		changed.address = &to->ip;
 		changed.port = to->to_port;
 	}
-	return smx_https_get(r->https, &changed, done, arg);
+	return https.ops->policy(https.self, &changed, done, arg);
 }
 
 /* A session under way: what it tells about port 25 is noted here. */
 struct session {
 	struct smx_check_run *run;
+	bool is_v6; /* may be missing here altogether */
 	smx_probe_done *done;
 	void *arg;
 };
@@ -104,8 +112,9 @@ on_session(void *arg, const struct smx_probe_answer *answer)
 
 	if (answer->is_connected || answer->code == SMX_DIAG_SMTP_REFUSED)
 		r->world.settings.smtp_works = true;
-	else if (answer->code == SMX_DIAG_SMTP_TIMEOUT ||
-	    answer->code == SMX_DIAG_SMTP_UNREACHABLE)
+	else if (!s->is_v6 &&
+	    (answer->code == SMX_DIAG_SMTP_TIMEOUT ||
+		answer->code == SMX_DIAG_SMTP_UNREACHABLE))
 		r->unreached++;
 	if (r->settings.bulk && !r->world.settings.smtp_works &&
 	    r->unreached >= UNREACHED_MAX)
@@ -119,7 +128,7 @@ ask_session(void *self, const struct smx_probe_request *request,
     smx_probe_done *done, void *arg)
 {
 	struct smx_check_run *r = self;
-	struct smx_probe_port port = smx_probe_smtp_port(r->probe);
+	struct smx_probe_port port = smx_check_sessions_port(r->sessions);
 	struct smx_probe_request changed = *request;
 	const struct smx_check_connect *to = find_connect(r, request->host, 25);
 	struct session *s = malloc(sizeof(*s));
@@ -127,7 +136,7 @@ ask_session(void *self, const struct smx_probe_request *request,
 
 	if (s == NULL)
 		return -SMX_ENOMEM;
-	*s = (struct session){ r, done, arg };
+	*s = (struct session){ r, request->address.is_v6, done, arg };
 	if (to != NULL)
 		changed.port = to->to_port;
 	rc = port.ops->probe(port.self, &changed, on_session, s);
@@ -152,6 +161,19 @@ has_v6(void)
 	has = connect(fd, &a.u.any, a.bytes) == 0;
 	close(fd);
 	return has;
+}
+
+/* Sessions, fetches and questions each take a descriptor. */
+static void
+raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max
+						      : DESCRIPTORS;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static void
@@ -213,6 +235,7 @@ smx_check_run_new(const struct smx_check_run_settings *settings,
 	struct smx_dns_settings dns = {
 		.forwarders = settings->resolvers,
 		.trust_anchor_file = settings->trust_anchor_file,
+		.is_bulk = settings->bulk,
 	};
 	struct smx_https_settings https = {
 		.ca_file = settings->ca_file,
@@ -226,8 +249,9 @@ smx_check_run_new(const struct smx_check_run_settings *settings,
 		.ehlo_name = settings->ehlo,
 		.allow_private_addresses = settings->allow_private_addresses,
 		.connect_timeout = settings->timeout,
-		.reply_timeout = settings->timeout,
-		.session_timeout = 2 * settings->timeout,
+		/* Some greet late, to see who speaks first. */
+		.reply_timeout = 3 * settings->timeout,
+		.session_timeout = 6 * settings->timeout,
 		.session_max = SESSIONS_MAX,
 		.address_max = SESSIONS_PER_ADDRESS,
 	};
@@ -237,6 +261,7 @@ smx_check_run_new(const struct smx_check_run_settings *settings,
 	if (r == NULL)
 		return rc;
 	r->settings = *settings;
+	raise_limit();
 	/* A host that hangs up must not end the run. */
 	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
 	r->base = event_base_new();
@@ -248,6 +273,12 @@ smx_check_run_new(const struct smx_check_run_settings *settings,
 		rc = smx_https_new(r->base, r->dns, &https, &r->https, reason);
 	if (rc == 0)
 		rc = smx_probe_smtp_new(r->base, &probe, &r->probe, reason);
+	if (rc == 0)
+		rc = smx_check_fetches_new(smx_https_as_port(r->https),
+		    &r->fetches);
+	if (rc == 0)
+		rc = smx_check_sessions_new(smx_probe_smtp_port(r->probe),
+		    &r->sessions);
 	if (rc < 0) {
 		smx_check_run_free(&r);
 		return rc;
@@ -267,6 +298,8 @@ smx_check_run_free(struct smx_check_run **rp)
 	smx_probe_smtp_free(&r->probe);
 	smx_dns_free(&r->dns);
 	smx_https_free(&r->https);
+	smx_check_sessions_free(&r->sessions);
+	smx_check_fetches_free(&r->fetches);
 	for (size_t i = 0; i < 2; i++)
 		if (r->interrupt[i] != NULL)
 			event_free(r->interrupt[i]);

@@ -177,7 +177,12 @@ start_next(struct check *k)
 		smx_command_complain("%s", smx_buf_text(&reason));
 		k->faulty++;
 	}
-	k->exhausted = rc == -SMX_ENOENT;
+	if (rc == -SMX_EIO) {
+		smx_command_complain("%s: %s", k->options->file,
+		    strerror(errno));
+		k->failed = true;
+	}
+	k->exhausted = k->exhausted || rc == -SMX_ENOENT;
 	smx_buf_done(&reason);
 	if (rc < 0) {
 		s->check = NULL;
@@ -242,8 +247,6 @@ run_all(struct check *k)
 			write_next(k);
 		if (k->running == 0 && (k->exhausted || k->failed))
 			break;
-		if (k->running == 0)
-			continue;
 		smx_check_run_wait(k->run, SHOW_EVERY);
 		tell_closed(k);
 		show_progress(k);
@@ -288,7 +291,27 @@ choose_style(struct check *k)
 	k->shows_progress = k->options->file != NULL && isatty(STDERR_FILENO);
 }
 
-/* Open the list, the output, the baseline. @return an exit status. */
+/* Nothing is written over before all else is known to be right. */
+static int
+open_output(struct check *k)
+{
+	const struct smx_check_options *o = k->options;
+
+	k->to = stdout;
+	if (o->output == NULL)
+		return SMX_EXIT_OK;
+	k->to = o->resume ? fopen(o->output, "r+e") : NULL;
+	if (k->to == NULL)
+		k->to = fopen(o->output, "w+e");
+	if (k->to == NULL ||
+	    (o->resume && smx_check_list_resume(&k->list, k->to) < 0)) {
+		smx_command_complain("%s: %s", o->output, strerror(errno));
+		return SMX_EXIT_CHECK_USAGE;
+	}
+	return SMX_EXIT_OK;
+}
+
+/* Open the list and the baseline. @return an exit status. */
 static int
 open_all(struct check *k)
 {
@@ -300,21 +323,6 @@ open_all(struct check *k)
 		smx_check_list_open_names(&k->list, o->names);
 	else if (!smx_check_list_open_file(&k->list, o->file)) {
 		smx_command_complain("%s: %s", o->file, strerror(errno));
-		return SMX_EXIT_CHECK_USAGE;
-	}
-	k->to = stdout;
-	if (o->output != NULL) {
-		k->to = o->resume ? fopen(o->output, "r+e") : NULL;
-		if (k->to == NULL)
-			k->to = fopen(o->output, "w+e");
-		if (k->to == NULL) {
-			smx_command_complain("%s: %s", o->output,
-			    strerror(errno));
-			return SMX_EXIT_CHECK_USAGE;
-		}
-	}
-	if (o->resume && smx_check_list_resume(&k->list, k->to) < 0) {
-		smx_command_complain("%s: %s", o->output, strerror(errno));
 		return SMX_EXIT_CHECK_USAGE;
 	}
 	smx_buf_init(&reason, 1024);
@@ -376,6 +384,8 @@ smx_cmd_check(struct smx_command_context *context, int argc, char **argv)
 	status = k.slots != NULL ? open_all(&k) : EXIT_UNKNOWN;
 	if (status == SMX_EXIT_OK)
 		status = make_run(&k);
+	if (status == SMX_EXIT_OK)
+		status = open_output(&k);
 	if (status == SMX_EXIT_OK) {
 		bool interrupted;
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "app/strictmx/out_check_text.h"
+#include "base/scan.h"
 #include "core/date.h"
 #include "core/mx_advice.h"
 #include "core/tlsrpt_txt.h"
@@ -35,14 +36,18 @@ paint(const struct page *p, const char *colour)
 }
 
 /* Text in lines that keep within the width; the first begins in column
- * @p at, where the cursor is, the others are indented to it. */
+ * @p first_at, where the cursor is, the others are indented to @p at. */
 static void
-wrap(const struct page *p, struct smx_slice text, size_t at)
+wrap_from(const struct page *p, struct smx_slice text, size_t first_at,
+    size_t at)
 {
-	size_t room = p->style->width > at + 20 ? p->style->width - at : 20;
 	bool first = true;
 
 	while (text.n > 0) {
+		size_t begin = first ? first_at : at;
+		size_t room = p->style->width > begin + 20
+		    ? p->style->width - begin
+		    : 20;
 		size_t cut = text.n, next;
 
 		if (cut > room) {
@@ -64,6 +69,12 @@ wrap(const struct page *p, struct smx_slice text, size_t at)
 	}
 	if (first)
 		smx_buf_add_char(p->out, '\n');
+}
+
+static void
+wrap(const struct page *p, struct smx_slice text, size_t at)
+{
+	wrap_from(p, text, at, at);
 }
 
 static void
@@ -126,20 +137,29 @@ colour_of(enum smx_check_verdict verdict)
 	}
 }
 
+static void
+print_headline(const struct page *p)
+{
+	const struct smx_check *c = p->check;
+
+	paint(p, BOLD);
+	smx_buf_add(p->out, c->facts.domain);
+	paint(p, PLAIN);
+	smx_buf_add_text(p->out, ": ");
+	paint(p, colour_of(c->verdict));
+	wrap_from(p, c->headline, c->facts.domain.n + 2, 4);
+	paint(p, PLAIN);
+}
+
 void
 smx_out_check_text_headline(const struct smx_check *c,
     const struct smx_out_check_style *style, struct smx_buf *out)
 {
-	const struct page p = { c, style, out };
+	/* For grep: one line, however wide. */
+	const struct smx_out_check_style wide = { style->colour, SIZE_MAX };
+	const struct page p = { c, &wide, out };
 
-	paint(&p, BOLD);
-	smx_buf_add_escaped(out, c->facts.domain);
-	paint(&p, PLAIN);
-	smx_buf_add_text(out, ": ");
-	paint(&p, colour_of(c->verdict));
-	smx_buf_add(out, c->headline);
-	paint(&p, PLAIN);
-	smx_buf_add_char(out, '\n');
+	print_headline(&p);
 }
 
 static void
@@ -382,6 +402,19 @@ add_row(const struct page *p, struct libscols_table *t, const struct row *r)
 	return bad == 0;
 }
 
+/* A table's lines without the blanks at their ends. */
+static void
+add_trimmed(struct smx_buf *out, struct smx_slice table)
+{
+	while (table.n > 0) {
+		size_t n = smx_slice_find(table, '\n');
+
+		smx_buf_add(out, smx_scan_trim_end(smx_slice(table.p, n)));
+		smx_buf_add_char(out, '\n');
+		table = smx_slice_from(table, n + 1);
+	}
+}
+
 static void
 print_mx(const struct page *p)
 {
@@ -394,7 +427,9 @@ print_mx(const struct page *p)
 
 	for (size_t i = 0; ok && i < sizeof(names) / sizeof(names[0]); i++)
 		ok = scols_table_new_column(t, names[i], 0,
-			 i == COL_PREF ? SCOLS_FL_RIGHT : 0) != NULL;
+			 i == COL_PREF                        ? SCOLS_FL_RIGHT
+			     : i == COL_HOST || i == COL_CERT ? SCOLS_FL_WRAP
+							      : 0) != NULL;
 	for (size_t i = 0; ok && i < f->mx_count; i++) {
 		const struct smx_check_mx *mx = &f->mx[i];
 		struct row row = { .mx = mx, .is_first = true };
@@ -408,13 +443,13 @@ print_mx(const struct page *p)
 		}
 	}
 	if (ok) {
-		scols_table_set_termforce(t, SCOLS_TERMFORCE_NEVER);
+		scols_table_set_termforce(t, SCOLS_TERMFORCE_ALWAYS);
+		scols_table_set_termwidth(t, p->style->width);
 		ok = scols_print_table_to_string(t, &text) == 0;
 	}
 	if (ok && text != NULL && f->mx_count > 0) {
 		smx_buf_add_char(p->out, '\n');
-		smx_buf_add_text(p->out, text);
-		smx_buf_add_char(p->out, '\n');
+		add_trimmed(p->out, smx_slice_text(text));
 	}
 	free(text);
 	scols_unref_table(t);
@@ -444,8 +479,7 @@ add_subject(const struct smx_check_finding *f, struct smx_buf *line)
 static bool
 is_record(const struct smx_check_finding *f)
 {
-	return f->evidence.n > 0 &&
-	    (f->diag.line > 0 || f->diag.code == SMX_DIAG_TXT_SEVERAL) &&
+	return f->evidence.n > 0 && f->diag.line > 0 &&
 	    f->section != SMX_CHECK_POLICY;
 }
 
@@ -552,16 +586,13 @@ print_fixes(const struct page *p, struct smx_buf *line)
 	}
 }
 
-/* Is there anything that another policy would mend? */
+/* Would another policy mend anything? */
 static bool
 wants_policy(const struct smx_check *c)
 {
 	const struct smx_check_facts *f = &c->facts;
 
-	if (f->mx_count == 0 || c->verdict == SMX_CHECK_UNDETERMINED ||
-	    c->verdict == SMX_CHECK_NO_MAIL)
-		return false;
-	if (!f->has_policy || f->id.n == 0)
+	if (!f->has_policy)
 		return true;
 	for (size_t i = 0; i < f->mx_count; i++)
 		if (!f->mx[i].is_allowed && f->policy.mode != SMX_STS_NONE)
@@ -577,8 +608,6 @@ print_policy_to_be(const struct page *p)
 	enum smx_sts_mode mode = SMX_STS_TESTING;
 	uint32_t max_age_s = 604800;
 
-	if (!wants_policy(p->check))
-		return;
 	for (size_t i = 0; i < f->mx_count; i++)
 		hosts[i] = f->mx[i].host;
 	if (f->has_policy && f->policy.mode == SMX_STS_ENFORCE)
@@ -587,18 +616,42 @@ print_policy_to_be(const struct page *p)
 		max_age_s = f->policy.max_age_s;
 	smx_buf_add_char(p->out, '\n');
 	paint(p, BOLD);
-	smx_buf_add_text(p->out,
-	    "The policy that fits the MX records, and then its TXT record\n");
+	smx_buf_add_text(p->out, "The policy that fits the MX records, for\n");
 	paint(p, PLAIN);
-	smx_buf_add_text(p->out, " https://mta-sts.");
+	smx_buf_add_text(p->out, "https://mta-sts.");
 	smx_buf_add(p->out, f->domain);
 	smx_buf_add_text(p->out, "/.well-known/mta-sts.txt\n\n");
 	smx_mx_advice_print_policy(hosts, f->mx_count, mode, max_age_s, p->out);
-	smx_buf_add_text(p->out, "\n _mta-sts.");
-	smx_buf_add(p->out, f->domain);
-	smx_buf_add_text(p->out, ".\n\n\"v=STSv1; id=");
-	smx_date_print_id(f->now.wall, p->out);
+}
+
+static void
+print_record_to_be(const struct page *p)
+{
+	smx_buf_add_char(p->out, '\n');
+	paint(p, BOLD);
+	smx_buf_add_text(p->out, "The TXT record, for ");
+	paint(p, PLAIN);
+	smx_buf_add_text(p->out, "_mta-sts.");
+	smx_buf_add(p->out, p->check->facts.domain);
+	smx_buf_add_text(p->out, "\n\n\"v=STSv1; id=");
+	smx_date_print_id(p->check->facts.now.wall, p->out);
 	smx_buf_add_text(p->out, ";\"\n");
+}
+
+/* What would be right, ready to paste; the record comes with each change. */
+static void
+print_to_be(const struct page *p)
+{
+	const struct smx_check *c = p->check;
+
+	if (c->facts.mx_count == 0 || c->verdict == SMX_CHECK_UNDETERMINED ||
+	    c->verdict == SMX_CHECK_NO_MAIL)
+		return;
+	if (wants_policy(c))
+		print_policy_to_be(p);
+	else if (c->facts.id.n > 0)
+		return;
+	print_record_to_be(p);
 }
 
 void
@@ -609,7 +662,7 @@ smx_out_check_text(const struct smx_check *c,
 	struct smx_buf line;
 
 	smx_buf_init(&line, 65536);
-	smx_out_check_text_headline(c, style, out);
+	print_headline(&p);
 	if (c->reason.n > 0)
 		wrap(&p, c->reason, 0);
 	if (c->facts.exists) {
@@ -626,6 +679,6 @@ smx_out_check_text(const struct smx_check *c,
 	}
 	print_findings(&p, &line);
 	print_fixes(&p, &line);
-	print_policy_to_be(&p);
+	print_to_be(&p);
 	smx_buf_done(&line);
 }
