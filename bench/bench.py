@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import check
 import world as w
 from daemons import Echo, Load, Other, StsResolver, Strictmx
 from world import Broken
@@ -61,26 +62,30 @@ class Neighbours:
 
 
 class Row:
+    """goal_for: what the goal is about when it isn't the ratio beside it."""
+
     def __init__(self, what, ours, reference="-", ratio=None, goal=None,
-                 others=(), broken=None):
+                 others=(), broken=None, goal_for=None):
         self.what, self.ours, self.reference = what, ours, reference
-        self.ratio, self.goal = ratio, goal
+        self.ratio, self.goal, self.goal_for = ratio, goal, goal_for
         self.others, self.broken = list(others), broken
 
     @property
     def met(self):
         if self.broken:
             return False
-        if self.goal is None or self.ratio is None:
+        value = self.ratio if self.goal_for is None else self.goal_for
+        if self.goal is None or value is None:
             return None
         how, limit = self.goal[0], self.goal[1]
-        return {">=": self.ratio >= limit, "<=": self.ratio <= limit,
-                "<": self.ratio < limit}[how]
+        return {">=": value >= limit, "<=": value <= limit,
+                "<": value < limit}[how]
 
     def cells(self):
         unit = self.goal[2] if self.goal and len(self.goal) > 2 else ""
         ratio = "-" if self.ratio is None else \
-            f"{self.ratio:.2f}" if not unit else "-"
+            f"{self.ratio:.2f}" if not unit or self.goal_for is not None \
+            else "-"
         goal = "-" if self.goal is None else \
             f"{self.goal[0]} {self.goal[1]:g}{unit}"
         met = {True: "yes", False: "no", None: "-"}[self.met]
@@ -166,13 +171,14 @@ class Bench:
     def cool(self, daemon):
         self.warm = {(d, a) for d, a in self.warm if d is not daemon}
 
-    def rounds_of(self, label, jobs):
+    def rounds_of(self, label, jobs, rounds=None):
         """jobs: [(name, function)]; A B A B ... -> {name: [result]}."""
+        rounds = rounds or self.rounds
         results = {name: [] for name, _ in jobs}
-        again = self.rounds * len(jobs)
-        for i in range(self.rounds):
+        again = rounds * len(jobs)
+        for i in range(rounds):
             for name, job in jobs:
-                self.say(f"{label}: round {i + 1} of {self.rounds}, {name}")
+                self.say(f"{label}: round {i + 1} of {rounds}, {name}")
                 found = self.watched(job)
                 while found["foreign"] > DISTURBED and again > 0:
                     again -= 1
@@ -486,12 +492,20 @@ class Bench:
                   f"{found['arena_bytes']:.0f} octets of arena",
                   found["ns"] / 1000, ("<=", 0.5, " us"))
 
+    def part_check(self):
+        """strictmx check of thousands of domains: rate, memory"""
+        if not isinstance(self.subject, Strictmx):
+            self.notes.append(f"check: {self.subject.name} has no such thing")
+            return
+        yield from check.rows(self, Row)
+
     def parts(self):
         return {name[5:].replace("_", "-"): getattr(self, name)
                 for name in ("part_cached", "part_unix", "part_pipelined",
                              "part_negative", "part_idle", "part_cold",
                              "part_cold_negative", "part_memory",
-                             "part_start", "part_parse")}
+                             "part_start", "part_parse",
+                             "part_check")}
 
     def stop(self):
         for d in (self.subject, self.echo, *self.peers_tcp, *self.peers_unix):

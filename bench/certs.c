@@ -4,8 +4,9 @@
  *
  *   certs DIR NAMES
  *
- * NAMES has one host name per line. Writes DIR/ca.pem, DIR/key.pem (one P-256
- * key for all hosts) and DIR/NAME.pem.
+ * Each line of NAMES is a certificate: the host names it is for, with blanks
+ * between. Writes DIR/ca.pem, DIR/key.pem (one P-256 key for all hosts) and
+ * DIR/NAME.pem, by the first name of each.
  */
 #include <errno.h>
 #include <openssl/evp.h>
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_MAX_BYTES 254
+#define LINE_MAX_BYTES 8192
 #define PATH_BYTES     1024
 
 static _Noreturn void
@@ -96,15 +97,30 @@ make_ca(EVP_PKEY *key)
 	return ca;
 }
 
+/* "a b" -> "DNS:a,DNS:b". */
+static void
+print_names(const char *names, char *ret, size_t ret_bytes)
+{
+	size_t n, at = 0;
+
+	for (; *names != '\0'; names += n + (names[n] == ' ')) {
+		n = strcspn(names, " ");
+		if (n + 6 > ret_bytes - at)
+			die("too many names");
+		at += (size_t)snprintf(ret + at, ret_bytes - at, "%sDNS:%.*s",
+		    at > 0 ? "," : "", (int)n, names);
+	}
+}
+
 static X509 *
-make_leaf(const char *name, long serial, EVP_PKEY *key, X509 *ca,
+make_leaf(const char *names, long serial, EVP_PKEY *key, X509 *ca,
     EVP_PKEY *ca_key)
 {
-	char san[NAME_MAX_BYTES + 8];
+	char san[3 * LINE_MAX_BYTES];
 	/* A common name has at most 64 characters; nobody looks at it. */
 	X509 *cert = blank("policy host", serial, key);
 
-	snprintf(san, sizeof(san), "DNS:%s", name);
+	print_names(names, san, sizeof(san));
 	must(X509_set_issuer_name(cert, X509_get_subject_name(ca)), "issuer");
 	extend(cert, ca, NID_basic_constraints, "critical,CA:FALSE");
 	extend(cert, ca, NID_key_usage, "critical,digitalSignature");
@@ -129,16 +145,17 @@ static void
 write_leaves(const char *dir, FILE *names, EVP_PKEY *key, X509 *ca,
     EVP_PKEY *ca_key)
 {
-	char name[NAME_MAX_BYTES];
+	char line[LINE_MAX_BYTES];
 	long serial = 2;
 	X509 *cert;
 
-	while (fgets(name, sizeof(name), names) != NULL) {
-		name[strcspn(name, "\n")] = '\0';
-		if (name[0] == '\0')
+	while (fgets(line, sizeof(line), names) != NULL) {
+		line[strcspn(line, "\n")] = '\0';
+		if (line[0] == '\0')
 			continue;
-		cert = make_leaf(name, serial++, key, ca, ca_key);
-		write_cert(dir, name, cert);
+		cert = make_leaf(line, serial++, key, ca, ca_key);
+		line[strcspn(line, " ")] = '\0';
+		write_cert(dir, line, cert);
 		X509_free(cert);
 	}
 }

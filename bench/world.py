@@ -31,9 +31,14 @@ def nameless_domains(count, first=0):
     return [f"n{i:06}.nopolicy.example" for i in range(first, first + count)]
 
 
-def policy(domain, end="\r\n"):
-    return end.join(["version: STSv1", "mode: enforce", f"mx: mx.{domain}",
-                     f"mx: *.{domain}", "max_age: 604800", ""])
+def policy_text(patterns):
+    return "\r\n".join(["version: STSv1", "mode: enforce",
+                        *(f"mx: {p}" for p in patterns),
+                        "max_age: 604800", ""])
+
+
+def policy(domain):
+    return policy_text([f"mx.{domain}", f"*.{domain}"])
 
 
 class Broken(Exception):
@@ -101,17 +106,134 @@ def run(argv, **more):
     return done.stdout
 
 
+SOA = "3600 IN SOA ns.bench.example. host.bench.example. " \
+    "1 3600 900 604800 3600"
+
+
+class NameServer:
+    """nsd with a signed root that says, provably, that the zones below it are
+    not: a validating resolver has the work it has with most domains."""
+
+    def __init__(self, folder, address):
+        self.folder, self.address = Path(folder), address
+        self.zones = self.folder / "zones"
+        self.anchor = None
+
+    def start(self, zones):
+        """zones: {name: records}, each with its own SOA and NS."""
+        self.zones.mkdir(parents=True)
+        with open(self.zones / "root", "w") as f:
+            f.write(f". {SOA}\n. 3600 IN NS ns.bench.example.\n")
+            for name in zones:
+                f.write(f"{name} 3600 IN NS ns.bench.example.\n")
+            f.write(f"ns.bench.example. 3600 IN A {self.address}\n")
+        for name, records in zones.items():
+            (self.zones / name).write_text(
+                f"{name} {SOA}\n{name} 3600 IN NS ns.bench.example.\n"
+                + records)
+        key = run(["ldns-keygen", "-a", "ECDSAP256SHA256", "-k", "."],
+                  cwd=self.zones).split()[-1]
+        run(["ldns-signzone", "root", key], cwd=self.zones)
+        self.anchor = self.zones / f"{key}.key"
+        conf = self.folder / "nsd.conf"
+        conf.write_text(self.settings(zones))
+        nsd = Process(["nsd", "-d", "-c", conf], self.folder / "nsd.log")
+        wait_for(f"{self.address}:53", nsd)
+        return nsd
+
+    def settings(self, zones):
+        return f"""server:
+    ip-address: {self.address}@53
+    username: ""
+    chroot: ""
+    zonesdir: "{self.zones}"
+    pidfile: "{self.folder}/nsd.pid"
+    xfrdfile: "{self.folder}/xfrd.state"
+    zonelistfile: "{self.folder}/zone.list"
+    database: ""
+    server-count: 1
+    verbosity: 0
+    rrl-ratelimit: 0
+    rrl-whitelist-ratelimit: 0
+remote-control:
+    control-enable: no
+zone:
+    name: "."
+    zonefile: "root.signed"
+""" + "".join(f'zone:\n    name: "{name}"\n    zonefile: "{name}"\n'
+              for name in zones)
+
+
+def make_certificates(folder, tools, names):
+    """names: one line for each certificate, with all it is for."""
+    folder.mkdir()
+    (folder / "names").write_text("\n".join(names) + "\n")
+    run([tools / "certs", folder, folder / "names"])
+
+
+class WebServer:
+    """nginx, each of its hosts with one policy."""
+
+    def __init__(self, folder, certs, addresses):
+        self.folder, self.certs = Path(folder), Path(certs)
+        self.addresses = addresses
+        self.servers = []
+
+    def add(self, names, text):
+        """The same policy for all these, and one certificate."""
+        text = text.replace("\r", "\\r").replace("\n", "\\n")
+        listen = "".join(f"        listen {a}:443 ssl;\n"
+                         for a in self.addresses)
+        self.servers.append(f"""    server {{
+{listen}        server_name {" ".join(names)};
+        ssl_certificate {self.certs}/{names[0]}.pem;
+        ssl_certificate_key {self.certs}/key.pem;
+        location = /.well-known/mta-sts.txt {{
+            default_type text/plain;
+            return 200 "{text}";
+        }}
+    }}
+""")
+
+    def start(self):
+        conf = self.folder / "nginx.conf"
+        conf.write_text(f"""daemon off;
+{"user root;" if os.getuid() == 0 else ""}
+worker_processes 1;
+pid {self.folder}/nginx.pid;
+error_log {self.folder}/nginx.log error;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    client_body_temp_path {self.folder}/t1;
+    proxy_temp_path {self.folder}/t2;
+    fastcgi_temp_path {self.folder}/t3;
+    uwsgi_temp_path {self.folder}/t4;
+    scgi_temp_path {self.folder}/t5;
+    server_names_hash_max_size 65536;
+    server_names_hash_bucket_size 128;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_session_cache off;
+{"".join(self.servers)}}}
+""")
+        nginx = Process(["nginx", "-c", conf, "-e",
+                         self.folder / "nginx.log"],
+                        self.folder / "nginx.out")
+        wait_for(f"{self.addresses[0]}:443", nginx)
+        return nginx
+
+
 class World:
     def __init__(self, scratch, tools):
         self.scratch = Path(scratch)
         self.tools = tools
         self.children = []
-        self.ca = self.scratch / "certs/ca.pem"
+        self.certs = self.scratch / "certs"
+        self.ca = self.certs / "ca.pem"
         self.anchor = None
 
     def start(self):
         self.set_up_network()
-        self.write_zones()
         self.start_nsd()
         self.start_nginx()
 
@@ -130,36 +252,19 @@ class World:
         if target.exists():
             run(["mount", "--bind", resolv, target])
 
-    # The root is signed and says, provably, that the zones below are not:
-    # a validating resolver has the work it has with most domains of today.
-    def write_zones(self):
-        zones = self.scratch / "zones"
-        zones.mkdir()
-        soa = "3600 IN SOA ns.bench.example. host.bench.example. " \
-            "1 3600 900 604800 3600\n"
-        below = ("bench.example.", "kept.example.", "nopolicy.example.")
-        with open(zones / "root", "w") as f:
-            f.write(". " + soa + ". 3600 IN NS ns.bench.example.\n")
-            for name in below:
-                f.write(f"{name} 3600 IN NS ns.bench.example.\n")
-            f.write("ns.bench.example. 3600 IN A 127.0.0.1\n")
-        for name in below:
-            with open(zones / name, "w") as f:
-                f.write(f"{name} {soa}{name} 3600 IN NS ns.bench.example.\n")
-                if name == "bench.example.":
-                    f.write("ns.bench.example. 3600 IN A 127.0.0.1\n")
-                    for domain in policy_domains():
-                        f.write(self.policy_records(domain))
-                if name == "kept.example.":
-                    # One wildcard stands for a hundred thousand domains.
-                    f.write(f'*.{name} 3600 IN TXT "v=STSv1; '
-                            f'id={POLICY_ID};"\n'
-                            f"*.{name} 3600 IN A 127.0.0.1\n"
-                            f"*.{name} 3600 IN MX 10 mx.bench.example.\n")
-        key = run(["ldns-keygen", "-a", "ECDSAP256SHA256", "-k", "."],
-                  cwd=zones).split()[-1]
-        run(["ldns-signzone", "root", key], cwd=zones)
-        self.anchor = zones / f"{key}.key"
+    def start_nsd(self):
+        server = NameServer(self.scratch, "127.0.0.1")
+        kept = "*.kept.example."
+        self.children.append(server.start({
+            "bench.example.": "ns.bench.example. 3600 IN A 127.0.0.1\n"
+            + "".join(self.policy_records(d) for d in policy_domains()),
+            # One wildcard stands for a hundred thousand domains.
+            "kept.example.":
+                f'{kept} 3600 IN TXT "v=STSv1; id={POLICY_ID};"\n'
+                f"{kept} 3600 IN A 127.0.0.1\n"
+                f"{kept} 3600 IN MX 10 mx.bench.example.\n",
+            "nopolicy.example.": ""}))
+        self.anchor = server.anchor
 
     @staticmethod
     def policy_records(domain):
@@ -168,80 +273,13 @@ class World:
                 f"{domain}. 3600 IN MX 10 mx.{domain}.\n"
                 f"mx.{domain}. 3600 IN A 127.0.0.1\n")
 
-    def start_nsd(self):
-        zones = self.scratch / "zones"
-        conf = self.scratch / "nsd.conf"
-        text = f"""server:
-    ip-address: 127.0.0.1@53
-    username: ""
-    chroot: ""
-    zonesdir: "{zones}"
-    pidfile: "{self.scratch}/nsd.pid"
-    xfrdfile: "{self.scratch}/xfrd.state"
-    zonelistfile: "{self.scratch}/zone.list"
-    database: ""
-    server-count: 1
-    verbosity: 0
-    rrl-ratelimit: 0
-    rrl-whitelist-ratelimit: 0
-remote-control:
-    control-enable: no
-zone:
-    name: "."
-    zonefile: "root.signed"
-"""
-        for name in ("bench.example", "kept.example", "nopolicy.example"):
-            text += f'zone:\n    name: "{name}"\n    zonefile: "{name}."\n'
-        conf.write_text(text)
-        nsd = Process(["nsd", "-d", "-c", conf], self.scratch / "nsd.log")
-        self.children.append(nsd)
-        wait_for("127.0.0.1:53", nsd)
-
     def start_nginx(self):
-        certs = self.scratch / "certs"
-        certs.mkdir()
-        hosts = [f"mta-sts.{d}" for d in policy_domains()]
-        (self.scratch / "hosts").write_text("\n".join(hosts) + "\n")
-        run([self.tools / "certs", certs, self.scratch / "hosts"])
-        servers = []
-        for domain in policy_domains():
-            text = policy(domain).replace("\r", "\\r").replace("\n", "\\n")
-            servers.append(f"""    server {{
-        listen 127.0.0.1:443 ssl;
-        server_name mta-sts.{domain};
-        ssl_certificate {certs}/mta-sts.{domain}.pem;
-        ssl_certificate_key {certs}/key.pem;
-        location = /.well-known/mta-sts.txt {{
-            default_type text/plain;
-            return 200 "{text}";
-        }}
-    }}
-""")
-        conf = self.scratch / "nginx.conf"
-        conf.write_text(f"""daemon off;
-{"user root;" if os.getuid() == 0 else ""}
-worker_processes 1;
-pid {self.scratch}/nginx.pid;
-error_log {self.scratch}/nginx.log error;
-events {{ worker_connections 4096; }}
-http {{
-    access_log off;
-    client_body_temp_path {self.scratch}/t1;
-    proxy_temp_path {self.scratch}/t2;
-    fastcgi_temp_path {self.scratch}/t3;
-    uwsgi_temp_path {self.scratch}/t4;
-    scgi_temp_path {self.scratch}/t5;
-    server_names_hash_max_size 8192;
-    server_names_hash_bucket_size 128;
-    ssl_protocols TLSv1.2 TLSv1.3;
-    ssl_session_cache off;
-{"".join(servers)}}}
-""")
-        nginx = Process(["nginx", "-c", conf, "-e",
-                         self.scratch / "nginx.log"],
-                        self.scratch / "nginx.out")
-        self.children.append(nginx)
-        wait_for("127.0.0.1:443", nginx)
+        hosts = {f"mta-sts.{d}": d for d in policy_domains()}
+        make_certificates(self.certs, self.tools, hosts)
+        nginx = WebServer(self.scratch, self.certs, ["127.0.0.1"])
+        for host, domain in hosts.items():
+            nginx.add([host], policy(domain))
+        self.children.append(nginx.start())
 
 
 def have(*programs):

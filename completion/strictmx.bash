@@ -15,20 +15,39 @@ _strictmx_offer_files()
 	mapfile -t COMPREPLY < <(compgen -f -- "$1")
 }
 
+# Does this option of this subcommand have a value?
+_strictmx_has_value()
+{
+	case $2:$1 in
+	*:-c | *:--config | inspect:-[tm] | inspect:--type | inspect:--mx) ;;
+	query:-[sm] | query:--server | query:--map) ;;
+	check:-[fjo] | check:--file | check:--jobs | check:--output) ;;
+	check:--baseline | check:--colour | check:--color | check:--width) ;;
+	check:--expires-soon | check:--resolver | check:--ca-file) ;;
+	check:--trust-anchor | check:--connect | check:--smtp-port) ;;
+	check:--timeout | check:--ehlo) ;;
+	*) return 1 ;;
+	esac
+}
+
 # The value of an option. Returns 1 when the option has none.
 _strictmx_offer_value()
 {
-	case $1 in
-	-c | --config) _strictmx_offer_files "$2" ;;
-	-t | --type) _strictmx_offer "record policy" "$2" ;;
-	-m | --map | --mx)
-		# "-m" is --map in query and --mx in inspect.
-		if [[ $1 == --map || ($1 == -m && $3 == query) ]]; then
-			_strictmx_offer "strictmx strictmx-plain" "$2"
-		fi
+	_strictmx_has_value "$1" "$3" || return
+	case $3:$1 in
+	*:-c | *:--config | check:-[fo] | check:--file | check:--output)
+		_strictmx_offer_files "$2"
 		;;
-	-s | --server) ;;
-	*) return 1 ;;
+	check:--baseline | check:--ca-file | check:--trust-anchor)
+		_strictmx_offer_files "$2"
+		;;
+	check:--colour | check:--color) _strictmx_offer "auto always never" "$2" ;;
+	inspect:-t | inspect:--type)
+		_strictmx_offer "record policy tlsrpt-record" "$2"
+		;;
+	query:-m | query:--map)
+		_strictmx_offer "strictmx strictmx-plain" "$2"
+		;;
 	esac
 }
 
@@ -46,26 +65,27 @@ _strictmx()
 	fi
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
-		case $word in
-		-c | --config | -t | --type | -s | --server | -m | --map | --mx)
+		if _strictmx_has_value "$word" "$command"; then
 			[[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
 			((i++))
-			;;
-		-*) ;;
-		*)
-			if [[ -z $command ]]; then
-				command=$word
-			elif [[ -z $verb ]]; then
-				verb=$word
-			fi
-			;;
-		esac
+		elif [[ $word == -* ]]; then
+			continue
+		elif [[ -z $command ]]; then
+			command=$word
+		elif [[ -z $verb ]]; then
+			verb=$word
+		fi
 	done
 	_strictmx_offer_value "$prev" "$cur" "$command" && return
 
 	case $command:$cur in
-	:*) _strictmx_offer "inspect query cache config
+	:*) _strictmx_offer "check inspect query cache config
 		--config= --help --version" "$cur" ;;
+	check:-*) _strictmx_offer "--json --csv --quiet --colour= --color=
+		--width= --baseline= --expires-soon= --file= --jobs= --unordered
+		--output= --resume --no-smtp --resolver= --ca-file=
+		--trust-anchor= --connect= --smtp-port= --timeout= --ehlo=
+		--allow-private-addresses $common" "$cur" ;;
 	inspect:-*) _strictmx_offer "--type= --mx= --json $common" "$cur" ;;
 	inspect:*) _strictmx_offer_files "$cur" ;;
 	query:-*) _strictmx_offer "--server= --map= --json $common" "$cur" ;;

@@ -89,9 +89,9 @@ smx_json_read(struct smx_slice json, struct smx_json **ret,
 {
 	json_t *root;
 
-	if (json.n > SMX_JSON_BYTES_MAX) {
+	if (json.n > SMX_JSON_DOCUMENT_MAX) {
 		smx_buf_printf(what, "it is longer than %zu bytes",
-		    SMX_JSON_BYTES_MAX);
+		    SMX_JSON_DOCUMENT_MAX);
 		return -SMX_ELIMIT;
 	}
 	root = load(json, what);

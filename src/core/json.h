@@ -47,6 +47,9 @@ int smx_json_read_texts(struct smx_arena *a, struct smx_slice json,
 /** A value that was read. What is below one belongs to it. */
 struct smx_json;
 
+/** Longest text that smx_json_read() takes. */
+#define SMX_JSON_DOCUMENT_MAX ((size_t)8 << 20)
+
 /**
  * Read a text of JSON.
  *
@@ -55,7 +58,7 @@ struct smx_json;
  *
  * @retval 0
  * @retval -SMX_EPARSE  no JSON, or a name stands twice in an object.
- * @retval -SMX_ELIMIT  longer than SMX_JSON_BYTES_MAX.
+ * @retval -SMX_ELIMIT  longer than SMX_JSON_DOCUMENT_MAX.
  */
 int smx_json_read(struct smx_slice json, struct smx_json **ret,
     struct smx_buf *what) SMX_CHECKED;

@@ -157,6 +157,36 @@ sort_texts(struct smx_check *c, struct smx_dns_answer *answer)
 	answer->texts = sorted;
 }
 
+static int
+compare_tlsa(const void *a, const void *b)
+{
+	const struct smx_dns_tlsa *x = a, *y = b;
+	int order = x->usage - y->usage;
+
+	if (order == 0)
+		order = x->selector - y->selector;
+	if (order == 0)
+		order = x->matching - y->matching;
+	return order != 0 ? order : compare_text(&x->data, &y->data);
+}
+
+static void
+sort_tlsa(struct smx_check *c, struct smx_dns_answer *answer)
+{
+	struct smx_dns_tlsa *sorted;
+
+	if (answer->tlsa == NULL || answer->count < 2)
+		return;
+	sorted = smx_arena_take(&c->arena, answer->count, sizeof(*sorted));
+	if (sorted == NULL) {
+		c->no_memory = true;
+		return;
+	}
+	memcpy(sorted, answer->tlsa, answer->count * sizeof(*sorted));
+	qsort(sorted, answer->count, sizeof(*sorted), compare_tlsa);
+	answer->tlsa = sorted;
+}
+
 static void
 on_dns(void *arg, struct smx_now now, const struct smx_dns_answer *answer)
 {
@@ -184,6 +214,7 @@ on_dns(void *arg, struct smx_now now, const struct smx_dns_answer *answer)
 			c->no_memory = true;
 		}
 		sort_texts(c, a->to.answer);
+		sort_tlsa(c, a->to.answer);
 		break;
 	}
 	end_ask(c);
@@ -199,10 +230,18 @@ ask_dns(struct smx_check *c, struct ask *a, enum smx_dns_type type,
 		return;
 	a->type = type;
 	c->pending++;
-	if (name.n == 0 || name.n > SMX_DOMAIN_MAX ||
-	    c->world->dns.ops->ask(c->world->dns.self, type, name, on_dns, a) <
-		0)
+	/* Nobody can publish anything there. */
+	if (name.n > SMX_DOMAIN_MAX) {
+		failed.status = SMX_DNS_NXDOMAIN;
 		on_dns(a, c->facts.now, &failed);
+		return;
+	}
+	if (name.n == 0 ||
+	    c->world->dns.ops->ask(c->world->dns.self, type, name, on_dns, a) <
+		0) {
+		c->no_memory = true;
+		on_dns(a, c->facts.now, &failed);
+	}
 }
 
 static void
@@ -288,8 +327,10 @@ ask_https(struct smx_check *c, struct ask *a,
 		return;
 	c->pending++;
 	if (c->world->https.ops->policy(c->world->https.self, request,
-		on_policy, a) < 0)
+		on_policy, a) < 0) {
+		c->no_memory = true;
 		on_policy(a, c->facts.now, &failed);
+	}
 }
 
 static void
@@ -474,47 +515,59 @@ ask_session(struct smx_check *c, struct smx_check_mx *mx,
 		.tlsa_count = mx->tlsa.tlsa != NULL ? mx->tlsa.count : 0,
 	};
 
+	struct smx_probe_answer failed = { .code = SMX_DIAG_SMTP_TIMEOUT,
+		.detail = SMX_SLICE("out of memory") };
+
+	if (c->facts.mx_answer.secure)
+		request.domain = c->facts.domain;
 	if (a == NULL)
 		return;
 	a->to.session = session;
 	c->pending++;
 	if (c->world->probe.ops->probe(c->world->probe.self, &request,
-		on_session, a) < 0)
-		on_session(a,
-		    &(struct smx_probe_answer){ .code = SMX_DIAG_SMTP_TIMEOUT,
-			.detail = SMX_SLICE("out of memory") });
+		on_session, a) < 0) {
+		c->no_memory = true;
+		on_session(a, &failed);
+	}
 }
 
-/* Stage 3: SMTP, each address of each host. */
+static void
+make_sessions(struct smx_check *c, struct smx_check_mx *mx)
+{
+	mx->sessions = smx_arena_take(&c->arena, mx->addresses.count + 1,
+	    sizeof(*mx->sessions));
+	if (mx->sessions == NULL) {
+		c->no_memory = true;
+		mx->addresses.count = 0;
+	}
+	for (size_t j = 0; j < mx->addresses.count; j++)
+		mx->sessions[j] = (struct smx_check_session){
+			.ip = mx->addresses.list[j],
+		};
+}
+
+/* Stage 3: SMTP, each address of each host; the first of all of them before
+ * the second of any, as there is a limit. */
 static void
 ask_sessions(struct smx_check *c)
 {
 	struct smx_check_facts *f = &c->facts;
-
-	size_t count = 0;
+	size_t left = SMX_CHECK_SESSION_MAX;
 
 	f->smtp_is_skipped = c->world->settings.skip_smtp;
-	for (size_t i = 0; i < f->mx_count; i++) {
-		struct smx_check_mx *mx = &f->mx[i];
+	if (f->smtp_is_skipped)
+		left = 0;
+	for (size_t i = 0; i < f->mx_count; i++)
+		make_sessions(c, &f->mx[i]);
+	for (size_t j = 0; j < SMX_CHECK_ADDRESS_MAX; j++)
+		for (size_t i = 0; i < f->mx_count && left > 0; i++) {
+			struct smx_check_mx *mx = &f->mx[i];
 
-		mx->sessions = smx_arena_take(&c->arena,
-		    mx->addresses.count + 1, sizeof(*mx->sessions));
-		if (mx->sessions == NULL) {
-			c->no_memory = true;
-			mx->addresses.count = 0;
-			continue;
+			if (j >= mx->addresses.count)
+				continue;
+			left--;
+			ask_session(c, mx, &mx->sessions[j], ASK_SESSION);
 		}
-		for (size_t j = 0; j < mx->addresses.count; j++) {
-			struct smx_check_session *s = &mx->sessions[j];
-
-			*s = (struct smx_check_session){
-				.ip = mx->addresses.list[j],
-			};
-			if (!f->smtp_is_skipped &&
-			    count++ < SMX_CHECK_SESSION_MAX)
-				ask_session(c, mx, s, ASK_SESSION);
-		}
-	}
 }
 
 /* Stage 4: whether the wrong certificate comes from the name asked for. */

@@ -34,7 +34,8 @@ enum smx_check_verdict {
 
 struct smx_check_settings {
 	bool skip_smtp;
-	bool no_v6; /* there is no IPv6 from here */
+	bool no_v6;     /* there is no IPv6 from here */
+	bool no_dnssec; /* DNS answers are not validated: none is secure */
 	/* Port 25 of some host was reached from here before. */
 	bool smtp_works;
 	smx_time soon; /* certificates that expire within are warned of */
@@ -65,6 +66,8 @@ struct smx_check {
 	struct smx_check_facts facts;
 	struct smx_check_finding *findings;
 	size_t finding_count; /* also those beyond the maximum */
+	size_t severities[3]; /* of all findings, but what has changed */
+	size_t changes;       /* warnings of what has changed */
 	enum smx_check_verdict verdict;
 	struct smx_slice headline; /* one sentence */
 	struct smx_slice reason;   /* more of it; may be empty */

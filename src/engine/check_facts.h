@@ -11,10 +11,9 @@
 #include "core/diag.h"
 #include "core/ip.h"
 #include "core/sts_policy.h"
-#include "core/sts_txt.h"
 #include "engine/port_dns.h"
 
-/** Looked at of one domain; more are only counted. */
+/** Looked at of one domain. */
 #define SMX_CHECK_MX_MAX      SMX_DNS_MX_MAX
 #define SMX_CHECK_ADDRESS_MAX 8
 #define SMX_CHECK_RUA_MAX     8

@@ -241,8 +241,12 @@ judge_smtp(struct smx_check *c, struct smx_check_mx *mx)
 static bool
 is_usable(const struct smx_dns_tlsa *t)
 {
+	/* Octets of the digest (RFC 6698, 2.1.3); 0: a whole certificate. */
+	static const size_t lengths[] = { 0, 32, 64 };
+
 	return (t->usage == 2 || t->usage == 3) && t->selector <= 1 &&
-	    t->matching <= 2;
+	    t->matching <= 2 && t->data.n > 0 &&
+	    (lengths[t->matching] == 0 || t->data.n == lengths[t->matching]);
 }
 
 static void
@@ -295,8 +299,9 @@ judge_tlsa(struct smx_check *c, struct smx_check_mx *mx)
 	struct smx_buf evidence;
 
 	if (!is_absent(t->status) && t->status != SMX_DNS_OK) {
-		/* Outside of a signed zone nobody asks for it. */
-		if (mx->addresses.secure) {
+		/* Outside of a signed zone nobody asks for it; and time-outs
+		 * can be ours. */
+		if (mx->addresses.secure && t->status != SMX_DNS_TIMEOUT) {
 			smx_check_judge_dns(c, SMX_DIAG_DANE_FAILURE, mx->host,
 			    t->status);
 			mx->dane_holds = mx->dane_fails = true;
@@ -310,6 +315,12 @@ judge_tlsa(struct smx_check *c, struct smx_check_mx *mx)
 	for (size_t i = 0; i < t->count; i++) {
 		usable += is_usable(&t->tlsa[i]);
 		own += is_usable(&t->tlsa[i]) && t->tlsa[i].usage == 3;
+	}
+	if (c->world->settings.no_dnssec) {
+		smx_check_judge_find(c,
+		    &(struct smx_diag){ .code = SMX_DIAG_DANE_UNCHECKED }, NULL,
+		    nothing);
+		return;
 	}
 	if (!t->secure || !mx->addresses.secure) {
 		find(c, SMX_DIAG_DANE_INSECURE, mx, nothing,

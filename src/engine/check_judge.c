@@ -52,6 +52,12 @@ push(struct smx_check *c, const struct smx_diag *diag)
 {
 	struct smx_check_finding *f;
 
+	enum smx_diag_severity severity = smx_diag_row(diag->code)->severity;
+
+	if (section_of(diag->code) != SMX_CHECK_CHANGE)
+		c->severities[severity]++;
+	else if (severity == SMX_DIAG_WARNING)
+		c->changes++;
 	if (c->finding_count++ >= SMX_CHECK_FINDING_MAX)
 		return NULL;
 	f = &c->findings[c->finding_count - 1];

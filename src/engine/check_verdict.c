@@ -9,9 +9,11 @@
 struct tally {
 	size_t sts_fails, dane_holds, dane_fails;
 	size_t errors, warnings;
-	size_t changes; /* warnings about what has changed */
-	size_t unknown; /* hosts that could not be looked at */
-	size_t nobody;  /* hosts where no mail gets in at all */
+	size_t changes;       /* warnings about what has changed */
+	size_t dane_unusable; /* hosts that DANE refuses, or that are shut */
+	size_t unusable;      /* hosts that DANE or MTA-STS refuses */
+	size_t unknown;       /* hosts that could not be looked at */
+	size_t nobody;        /* hosts where no mail gets in at all */
 };
 
 static void
@@ -23,20 +25,15 @@ count(const struct smx_check *c, struct tally *t)
 		t->dane_holds += c->facts.mx[i].dane_holds;
 		t->dane_fails += c->facts.mx[i].dane_fails;
 		t->nobody += c->facts.mx[i].nobody;
+		t->unusable += c->facts.mx[i].sts_fails ||
+		    c->facts.mx[i].dane_fails || c->facts.mx[i].nobody;
+		t->dane_unusable += c->facts.mx[i].dane_fails ||
+		    c->facts.mx[i].nobody;
 		t->unknown += c->facts.mx[i].is_unknown;
 	}
-	for (size_t i = 0; i < smx_check_findings_kept(c); i++) {
-		enum smx_diag_severity severity =
-		    smx_diag_row(c->findings[i].diag.code)->severity;
-
-		t->errors += severity == SMX_DIAG_ERROR;
-		if (severity != SMX_DIAG_WARNING)
-			continue;
-		if (c->findings[i].section == SMX_CHECK_CHANGE)
-			t->changes++;
-		else
-			t->warnings++;
-	}
+	t->errors = c->severities[SMX_DIAG_ERROR];
+	t->warnings = c->severities[SMX_DIAG_WARNING];
+	t->changes = c->changes;
 }
 
 static bool
@@ -53,16 +50,18 @@ decide(const struct smx_check *c, const struct tally *t)
 	bool enforced = f->id.n > 0 && f->has_policy &&
 	    f->policy.mode == SMX_STS_ENFORCE;
 
+	/* Something is missing: nothing can be said. */
+	if (c->no_memory)
+		return SMX_CHECK_UNDETERMINED;
 	if (!f->exists || f->is_null_mx ||
 	    (f->mx_count == 0 && !is_failure(f->mx_answer.status)))
 		return SMX_CHECK_NO_MAIL;
-	if (f->mx_count > 0 &&
-	    (t->dane_fails == f->mx_count || t->nobody == f->mx_count))
+	if (f->mx_count > 0 && t->dane_unusable == f->mx_count)
 		return SMX_CHECK_DEFERRED;
-	if (f->mx_count > 0 && enforced && t->sts_fails == f->mx_count)
+	if (f->mx_count > 0 && enforced && t->unusable == f->mx_count)
 		return SMX_CHECK_DEFERRED;
 	if (is_failure(f->mx_answer.status) || is_failure(f->record.status) ||
-	    c->no_memory)
+	    (f->id.n > 0 && f->host_addresses.status == SMX_DNS_TIMEOUT))
 		return SMX_CHECK_UNDETERMINED;
 	if (!f->is_deployed)
 		return SMX_CHECK_NOT_DEPLOYED;
@@ -149,7 +148,7 @@ static void
 print_deferred(const struct smx_check *c, const struct tally *t,
     struct smx_buf *head, struct smx_buf *reason)
 {
-	bool dane = t->dane_fails == c->facts.mx_count;
+	bool dane = t->dane_unusable == c->facts.mx_count;
 
 	if (t->nobody == c->facts.mx_count)
 		smx_buf_add_text(head,

@@ -24,6 +24,9 @@ struct smx_probe_request {
 	struct smx_ip address;
 	uint16_t port; /* 0: the one that is configured */
 	bool without_sni;
+	/* The next hop, when its MX records are secure: DANE-TA(2) accepts it
+	 * as a name too (RFC 7672, 3.2.2). May be empty. */
+	struct smx_slice domain;
 	/* Compared with the certificate (RFC 7672), besides the verification
 	 * with the trusted authorities. At most SMX_DNS_TLSA_MAX. */
 	const struct smx_dns_tlsa *tlsa;

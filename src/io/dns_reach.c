@@ -11,6 +11,7 @@
 #include "io/dns_files.h"
 
 #define SERVERS_MAX 8
+#define AGAIN       (SMX_SECOND / 2)
 #define RESOLV_CONF "/etc/resolv.conf"
 
 /* A query for the name servers of the root (RFC 1035, 4.1). */
@@ -72,14 +73,21 @@ await(struct pollfd *fds, size_t count, smx_time timeout)
 	while (open > 0) {
 		smx_time left = end - smx_clock_now().mono;
 
-		if (left <= 0 || poll(fds, count, (int)left) == 0)
+		if (left <= 0)
 			return error;
+		/* A packet can get lost: all are asked again. */
+		if (poll(fds, count, (int)smx_time_min(left, AGAIN)) == 0)
+			for (size_t i = 0; i < count; i++)
+				if (fds[i].fd >= 0)
+					(void)!send(fds[i].fd, query,
+					    sizeof(query), MSG_NOSIGNAL);
 		for (size_t i = 0; i < count; i++) {
 			char answer[512];
 
 			if (fds[i].fd < 0 || fds[i].revents == 0)
 				continue;
-			if (recv(fds[i].fd, answer, sizeof(answer), 0) >= 0)
+			if (recv(fds[i].fd, answer, sizeof(answer),
+				MSG_DONTWAIT) >= 0)
 				return 0;
 			if (errno == EINTR || errno == EAGAIN)
 				continue;

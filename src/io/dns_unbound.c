@@ -486,9 +486,10 @@ begin(struct smx_dns *d)
 {
 	static const struct timeval hold = { PROBE_HOLD_MS / 1000,
 		PROBE_HOLD_MS % 1000 * 1000 };
+	static const struct timeval all = { SMX_DNS_DEADLINE / SMX_SECOND, 0 };
 
 	d->failing_told = false;
-	event_add(d->hold_timer, &hold);
+	event_add(d->hold_timer, d->is_bulk ? &all : &hold);
 	probe(d);
 }
 
@@ -760,6 +761,12 @@ smx_dns_ask_addresses(struct smx_dns *d, struct smx_slice name,
 		submit(q);
 	}
 	return 0;
+}
+
+bool
+smx_dns_is_validating(const struct smx_dns *d)
+{
+	return d->passing == PASSING_YES;
 }
 
 static int

@@ -28,7 +28,8 @@ struct smx_dns_settings {
 	 * changes. Empty: the authoritative servers are asked. */
 	char **forwarders;
 	const char *trust_anchor_file; /* NULL: validate nothing */
-	/* Many names once, with hosts in common: more is remembered. */
+	/* For a run over many names, not for a daemon: more is remembered, and
+	 * whether signatures pass is waited for as long as it takes. */
 	bool is_bulk;
 };
 
@@ -79,6 +80,9 @@ int smx_dns_ask(struct smx_dns *d, enum smx_dns_type type,
 /** Look for A and AAAA records. As smx_dns_ask(). */
 int smx_dns_ask_addresses(struct smx_dns *d, struct smx_slice name,
     smx_dns_addresses_done *done, void *arg) SMX_CHECKED;
+
+/** Are answers validated at present? Until the first probe has ended, no. */
+bool smx_dns_is_validating(const struct smx_dns *d);
 
 /** The engine's port, answered on this thread, perhaps at once. */
 struct smx_dns_port smx_dns_as_port(struct smx_dns *d);

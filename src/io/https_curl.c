@@ -12,6 +12,7 @@
 #include "core/media_type.h"
 #include "io/address.h"
 #include "io/clock.h"
+#include "io/https_fault.h"
 #include "io/tls_certificate.h"
 
 #define URL_PATH     "/.well-known/mta-sts.txt"
@@ -214,6 +215,18 @@ on_ssl_info(const SSL *ssl, int where, int value)
 	smx_tls_certificate_note_info(j->seen, ssl, where, value);
 }
 
+/* The context can outlive its job, which takes itself out of it. */
+static int
+on_verify(X509_STORE_CTX *ctx, void *arg)
+{
+	const SSL *ssl = X509_STORE_CTX_get_ex_data(ctx,
+	    SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct job *j = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), job_index);
+
+	(void)arg;
+	return j != NULL ? smx_tls_certificate_verify(ctx, j->seen) : 0;
+}
+
 /* curl itself accepts a certificate by its CN: RFC 8461, 3.3 asks for a
  * DNS-ID. */
 static CURLcode
@@ -233,51 +246,9 @@ on_ssl_ctx(CURL *easy, void *ctx, void *arg)
 		SSL_CTX_free(j->ssl_ctx);
 	}
 	j->ssl_ctx = ctx;
-	SSL_CTX_set_cert_verify_callback(ctx, smx_tls_certificate_verify,
-	    j->seen);
+	SSL_CTX_set_cert_verify_callback(ctx, on_verify, NULL);
 	SSL_CTX_set_info_callback(ctx, on_ssl_info);
 	return CURLE_OK;
-}
-
-/* The one code for a certificate with faults: what is mended first. */
-static enum smx_diag_code
-judge_certificate(const struct job *j)
-{
-	static const struct {
-		unsigned fault;
-		enum smx_diag_code code;
-	} codes[] = {
-		{ SMX_CERTIFICATE_EXPIRED, SMX_DIAG_CERT_EXPIRED },
-		{ SMX_CERTIFICATE_NOT_YET, SMX_DIAG_CERT_NOT_YET },
-		{ SMX_CERTIFICATE_SELF_SIGNED, SMX_DIAG_CERT_SELF_SIGNED },
-		{ SMX_CERTIFICATE_CHAIN, SMX_DIAG_CERT_CHAIN },
-		{ SMX_CERTIFICATE_ISSUER, SMX_DIAG_CERT_ISSUER },
-		{ SMX_CERTIFICATE_NAME, SMX_DIAG_CERT_NAME },
-	};
-	const struct smx_certificate *c = j->seen != NULL
-	    ? smx_tls_certificate_get(j->seen)
-	    : NULL;
-
-	for (size_t i = 0; c != NULL && i < sizeof(codes) / sizeof(codes[0]);
-	     i++)
-		if (c->faults & codes[i].fault)
-			return codes[i].code;
-	return SMX_DIAG_CERT_UNTRUSTED;
-}
-
-/* No TLS came about. */
-static enum smx_diag_code
-judge_tls(const struct job *j, struct smx_buf *detail)
-{
-	static const enum smx_diag_code codes[] = {
-		[SMX_TLS_FAILURE_OTHER] = SMX_DIAG_TLS_FAILURE,
-		[SMX_TLS_FAILURE_VERSION] = SMX_DIAG_TLS_VERSION,
-		[SMX_TLS_FAILURE_ALERT] = SMX_DIAG_TLS_ALERT,
-	};
-
-	if (j->seen == NULL)
-		return SMX_DIAG_TLS_FAILURE;
-	return codes[smx_tls_certificate_failure(j->seen, detail)];
 }
 
 /* What a failed transfer means; details of TLS are added. */
@@ -293,7 +264,7 @@ judge_failure(const struct job *j, CURLcode rc, struct smx_buf *detail)
 	if (j->why == WHY_PRIVATE)
 		return SMX_DIAG_HOST_PRIVATE;
 	if (rc == CURLE_PEER_FAILED_VERIFICATION)
-		return judge_certificate(j);
+		return smx_https_fault_certificate(j->seen);
 	if (rc == CURLE_OPERATION_TIMEDOUT)
 		return j->is_answering ? SMX_DIAG_HOST_SLOW
 				       : SMX_DIAG_HOST_TIMEOUT;
@@ -304,7 +275,7 @@ judge_failure(const struct job *j, CURLcode rc, struct smx_buf *detail)
 		    : SMX_DIAG_HOST_REFUSED;
 	}
 	if (rc == CURLE_SSL_CONNECT_ERROR)
-		return judge_tls(j, detail);
+		return smx_https_fault_tls(j->seen, detail);
 	/* curl's words for a header line above its own limit, older and newer
 	 * than 8.6. */
 	if (j->is_answering && (rc == CURLE_OUT_OF_MEMORY || rc == TOO_LARGE))

@@ -48,6 +48,8 @@ struct smx_smtp_session {
 	bool without_sni;
 	struct smx_slice name;
 	struct smx_buf greeting, ehlo_name, detail;
+	struct smx_slice domain; /* see struct smx_probe_request */
+	char domain_text[SMX_DOMAIN_MAX + 1];
 	char name_text[SMX_DOMAIN_MAX + 1];
 	char greeting_text[TEXT_MAX];
 	char ehlo_name_text[SMX_DOMAIN_MAX];
@@ -182,6 +184,7 @@ answer(struct smx_smtp_session *s, enum smx_diag_code code)
 	if (s->seen == NULL && s->tlsa_count > 0)
 		s->seen = smx_tls_certificate_new(s->name);
 	if (s->seen != NULL) {
+		smx_tls_certificate_set_domain(s->seen, s->domain);
 		a.certificate = smx_tls_certificate_get(s->seen);
 		if (s->tlsa_count > 0)
 			smx_tls_certificate_match_tlsa(s->seen, s->tlsa,
@@ -637,6 +640,10 @@ smx_smtp_session_new(struct smx_smtp_session_terms *terms,
 	if (request->host.n > 0 && request->host.n <= SMX_DOMAIN_MAX) {
 		memcpy(s->name_text, request->host.p, request->host.n);
 		s->name = smx_slice(s->name_text, request->host.n);
+	}
+	if (request->domain.n > 0 && request->domain.n <= SMX_DOMAIN_MAX) {
+		memcpy(s->domain_text, request->domain.p, request->domain.n);
+		s->domain = smx_slice(s->domain_text, request->domain.n);
 	}
 	s->fd = -1;
 	smx_buf_init_fixed(&s->greeting, s->greeting_text,

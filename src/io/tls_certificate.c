@@ -19,6 +19,8 @@
 
 struct smx_tls_certificate {
 	struct smx_certificate seen;
+	struct smx_slice domain; /* a second name for DANE-TA; may be empty */
+	char domain_text[SMX_DOMAIN_MAX + 1];
 	STACK_OF(X509) * chain; /* as sent, the leaf first; NULL: not seen */
 	bool is_lenient;
 	int first_error;
@@ -49,6 +51,17 @@ smx_tls_certificate_new(struct smx_slice name)
 	c->name = smx_slice(c->name_text, name.n);
 	c->alert_read = c->alert_written = -1;
 	return c;
+}
+
+void
+smx_tls_certificate_set_domain(struct smx_tls_certificate *c,
+    struct smx_slice domain)
+{
+	if (domain.n == 0 || domain.n > SMX_DOMAIN_MAX || domain.p[0] == '.' ||
+	    smx_slice_find(domain, '\0') < domain.n)
+		return;
+	memcpy(c->domain_text, domain.p, domain.n);
+	c->domain = smx_slice(c->domain_text, domain.n);
 }
 
 static void
@@ -386,6 +399,9 @@ verify_dane(const struct smx_tls_certificate *c, SSL *ssl, X509_STORE *none)
 		X509_STORE_CTX_set0_dane(ctx, SSL_get0_dane(ssl));
 		matches = X509_VERIFY_PARAM_set1_host(param, c->name.p,
 			      c->name.n) == 1 &&
+		    (c->domain.n == 0 ||
+			X509_VERIFY_PARAM_add1_host(param, c->domain.p,
+			    c->domain.n) == 1) &&
 		    X509_verify_cert(ctx) == 1;
 	}
 	X509_STORE_CTX_free(ctx);

@@ -65,6 +65,14 @@ void smx_tls_certificate_set_lenient(struct smx_tls_certificate *c);
  */
 int smx_tls_certificate_verify(X509_STORE_CTX *ctx, void *collector);
 
+/**
+ * Let DANE-TA(2) accept a second name: that of the next hop (RFC 7672, 3.2.2).
+ *
+ * @param domain  copied; what can't be a host's name is ignored.
+ */
+void smx_tls_certificate_set_domain(struct smx_tls_certificate *c,
+    struct smx_slice domain);
+
 /** @return what was seen; NULL: no certificate yet. Valid until the next
  * handshake or the collector's end. */
 const struct smx_certificate *smx_tls_certificate_get(

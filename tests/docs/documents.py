@@ -120,11 +120,11 @@ class Links(unittest.TestCase):
                     self.assertIn(anchor, anchors(file), f"{path.name}: {target}")
 
     def test_every_heading_is_in_the_contents(self):
-        """docs/postfix.md begins with a list of its headings."""
-        path = ROOT / "docs/postfix.md"
-        text = path.read_text(encoding="utf-8")
-        listed = re.findall(r"(?m)^\* \[(.*?)\]\(#", text)
-        self.assertEqual(listed, re.findall(r"(?m)^## (.*)$", text))
+        """Both guides begin with a list of their headings."""
+        for name in ("check.md", "postfix.md"):
+            text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+            listed = re.findall(r"(?m)^\* \[(.*?)\]\(#", text)
+            self.assertEqual(listed, re.findall(r"(?m)^## (.*)$", text), name)
 
 
 def anchors(path):

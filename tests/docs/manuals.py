@@ -24,6 +24,7 @@ KINDS = {
 }
 
 RECORD = b"v=STSv1; id=20260101T000000; later=1;"
+TLSRPT = b"v=TLSRPTv1; rua=mailto:a%2Bb@example.com,https://r.example:8443/v1"
 POLICY = (
     b"version: STSv1\r\nmode: enforce\r\nmx: mail.example.com\r\n"
     b"mx: *.example.net\r\nmax_age: 604800\r\nlater: 1\r\n"
@@ -225,9 +226,16 @@ class Json(unittest.TestCase):
         self.assertEqual(policy["policy"]["mx"], ["mail.example.com", "*.example.net"])
         record = self.inspect(RECORD)
         self.assertEqual(record["record"]["id"], "20260101T000000")
+        tlsrpt = self.inspect(TLSRPT)
+        self.assertEqual(tlsrpt["type"], "tlsrpt-record")
+        mail, https = tlsrpt["tlsrpt"]["rua"]
+        self.assertEqual(mail["address"], "a+b@example.com")
+        self.assertEqual((https["host"], https["port"]), ("r.example", 8443))
+        asked = self.inspect(b"v=STSv1; id=1", "--type=tlsrpt-record")
+        self.assertEqual(asked["findings"][0]["code"], "tlsrpt-version")
         bad = self.inspect(b"version: STSv1\n" + b"\n" * 200)
         self.assertNotIn("policy", bad)
-        self.check("inspect", policy, record, bad)
+        self.check("inspect", policy, record, tlsrpt, bad)
 
     def test_query(self):
         with tempfile.TemporaryDirectory() as folder:

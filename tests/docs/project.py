@@ -132,24 +132,38 @@ class Help:
             raise RuntimeError(f"{command}: {done.stderr}")
         self.text = done.stdout
 
+    def _heads(self):
+        """The options of each line that has some, as argp writes them."""
+        return re.findall(
+            r"(?m)^ +((?:-\S(?: [A-Z]+)?, )?--[a-z-]+(?:=[^\s,]+)?(?:, --[a-z-]+(?:=[^\s,]+)?)*)",
+            self.text,
+        )
+
     @property
     def options(self):
-        """As a manual page tags them: {"-t TYPE, --type=TYPE", …}."""
+        """As a manual page tags them: {"-t TYPE, --type=TYPE", "--csv", …}."""
         tags = set()
-        for short, long, value in re.findall(
-            r"(?m)^ +(-\S, )? *(--[a-z-]+)(?:=([A-Z]+))?", self.text
-        ):
-            if long in self.COMMON:
+        for head in self._heads():
+            words = head.split(", ")
+            if words[-1] in self.COMMON:
                 continue
-            word = short.rstrip(", ")
-            tag = f"{word} {value}, {long}={value}" if value else f"{word}, {long}"
-            tags.add(tag)
+            value = words[-1].partition("=")[2]
+            if value and len(words[0]) == 2:
+                words[0] += " " + value
+            tags.add(", ".join(words))
         return tags
 
     @property
     def long_options(self):
         """{"--type", "--help", …}"""
-        return set(re.findall(r"(?m)^ +(?:-\S, )? *(--[a-z-]+)", self.text))
+        words = {word for head in self._heads() for word in head.split(", ")}
+        return {word.partition("=")[0] for word in words if word.startswith("--")}
+
+    @property
+    def long_options_with_value(self):
+        """{"--type", …}"""
+        words = {word for head in self._heads() for word in head.split(", ")}
+        return {word.partition("=")[0] for word in words if "=" in word}
 
     @property
     def usages(self):

@@ -165,7 +165,7 @@ read_line(struct smx_check_list *l, struct smx_slice *ret)
 		int rc;
 
 		/* A longer line is given out in pieces: none is a domain. */
-		if (n == rest.n && n > SMX_CHECK_LIST_LINE_MAX)
+		if (n > SMX_CHECK_LIST_LINE_MAX)
 			n = SMX_CHECK_LIST_LINE_MAX;
 		if (n < rest.n || (l->at_end && rest.n > 0)) {
 			*ret = smx_slice(rest.p, n);

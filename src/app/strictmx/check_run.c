@@ -66,6 +66,7 @@ ask_dns(void *self, enum smx_dns_type type, struct smx_slice name,
 	const struct smx_check_connect *to = NULL;
 	struct smx_dns_answer answer = { .status = SMX_DNS_NODATA };
 
+	r->world.settings.no_dnssec = !smx_dns_is_validating(r->dns);
 	if (type == SMX_DNS_A || type == SMX_DNS_AAAA)
 		to = find_connect(r, name, 0);
 	if (to == NULL)
@@ -110,7 +111,7 @@ on_session(void *arg, const struct smx_probe_answer *answer)
 	struct session *s = arg;
 	struct smx_check_run *r = s->run;
 
-	if (answer->is_connected || answer->code == SMX_DIAG_SMTP_REFUSED)
+	if (answer->is_connected)
 		r->world.settings.smtp_works = true;
 	else if (!s->is_v6 &&
 	    (answer->code == SMX_DIAG_SMTP_TIMEOUT ||
@@ -123,6 +124,7 @@ on_session(void *arg, const struct smx_probe_answer *answer)
 	free(s);
 }
 
+/* By the time of the first session it is known. */
 static int
 ask_session(void *self, const struct smx_probe_request *request,
     smx_probe_done *done, void *arg)
@@ -130,15 +132,18 @@ ask_session(void *self, const struct smx_probe_request *request,
 	struct smx_check_run *r = self;
 	struct smx_probe_port port = smx_check_sessions_port(r->sessions);
 	struct smx_probe_request changed = *request;
-	const struct smx_check_connect *to = find_connect(r, request->host, 25);
+	const struct smx_check_connect *to = find_connect(r, request->host,
+	    r->settings.smtp_port);
 	struct session *s = malloc(sizeof(*s));
 	int rc;
 
 	if (s == NULL)
 		return -SMX_ENOMEM;
 	*s = (struct session){ r, request->address.is_v6, done, arg };
-	if (to != NULL)
+	if (to != NULL) {
+		changed.address = to->ip;
 		changed.port = to->to_port;
+	}
 	rc = port.ops->probe(port.self, &changed, on_session, s);
 	if (rc < 0)
 		free(s);
@@ -170,6 +175,8 @@ raise_limit(void)
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	if (limit.rlim_cur >= DESCRIPTORS)
 		return;
 	limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max
 						      : DESCRIPTORS;
@@ -235,7 +242,7 @@ smx_check_run_new(const struct smx_check_run_settings *settings,
 	struct smx_dns_settings dns = {
 		.forwarders = settings->resolvers,
 		.trust_anchor_file = settings->trust_anchor_file,
-		.is_bulk = settings->bulk,
+		.is_bulk = true,
 	};
 	struct smx_https_settings https = {
 		.ca_file = settings->ca_file,

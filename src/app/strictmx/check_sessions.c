@@ -5,11 +5,14 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "core/limits.h"
+#include "io/clock.h"
 
 /* What one answer takes: a certificate has 32 names of 253 octets. */
 #define ANSWER_MAX ((size_t)32 << 10)
 /* Host, address, port, SNI, and a checksum of the TLSA records. */
-#define KEY_MAX (SMX_DOMAIN_MAX + 1 + 17 + 2 + 1 + 8)
+#define KEY_MAX (2 * SMX_DOMAIN_MAX + 2 + 17 + 2 + 1 + 8)
+/* What came to no TLS may be better in a minute. */
+#define FAILURE_KEPT SMX_MINUTE
 
 struct smx_check_sessions {
 	struct smx_probe_port probe;
@@ -24,6 +27,7 @@ struct entry {
 	struct waiter *waiters;
 	struct smx_check_sessions *owner;
 	struct smx_probe_answer answer;
+	smx_time until; /* mono: it is asked again then */
 	struct smx_arena arena;
 	char key[KEY_MAX];
 };
@@ -82,6 +86,13 @@ make_key(const struct smx_probe_request *r, char key[KEY_MAX])
 	smx_buf_add(&b, smx_slice((const char *)&r->port, sizeof(r->port)));
 	smx_buf_add(&b, smx_slice((const char *)&sum, sizeof(sum)));
 	smx_buf_add(&b, r->host);
+	/* The domain is asked for by DANE-TA only. */
+	for (size_t i = 0; i < r->tlsa_count; i++)
+		if (r->tlsa[i].usage == 2) {
+			smx_buf_add_char(&b, ' ');
+			smx_buf_add(&b, r->domain);
+			break;
+		}
 	return smx_buf_slice(&b);
 }
 
@@ -108,16 +119,19 @@ keep_answer(struct entry *e, const struct smx_probe_answer *answer)
 }
 
 static void
+forget(struct smx_check_sessions *s, struct entry *e)
+{
+	smx_list_remove(&e->link);
+	s->known_count--;
+	smx_map_remove(&s->map, &e->node);
+	free_entry(e);
+}
+
+static void
 forget_oldest(struct smx_check_sessions *s)
 {
-	while (s->known_count > SMX_CHECK_SESSIONS_MAX) {
-		struct entry *e = SMX_ELEMENT(smx_list_pop(&s->known),
-		    struct entry, link);
-
-		s->known_count--;
-		smx_map_remove(&s->map, &e->node);
-		free_entry(e);
-	}
+	while (s->known_count > SMX_CHECK_SESSIONS_MAX)
+		forget(s, SMX_ELEMENT(s->known.next, struct entry, link));
 }
 
 static void
@@ -139,6 +153,9 @@ on_answer(void *arg, const struct smx_probe_answer *answer)
 		free_entry(e);
 		return;
 	}
+	e->until = answer->code == SMX_DIAG_OK
+	    ? SMX_NEVER
+	    : smx_clock_now().mono + FAILURE_KEPT;
 	smx_list_push(&s->known, &e->link);
 	s->known_count++;
 	forget_oldest(s);
@@ -171,6 +188,11 @@ ask(void *self, const struct smx_probe_request *request, smx_probe_done *done,
 				       : NULL;
 	struct waiter *w;
 
+	if (e != NULL && !smx_list_is_empty(&e->link) &&
+	    e->until <= smx_clock_now().mono) {
+		forget(s, e);
+		e = NULL;
+	}
 	if (e != NULL && !smx_list_is_empty(&e->link)) {
 		done(arg, &e->answer);
 		return 0;

@@ -20,6 +20,7 @@
 #include "app/strictmx/out_check_text.h"
 #include "engine/check_verdict.h"
 #include "io/clock.h"
+#include "io/log_out.h"
 
 /* Results of one domain, printed. */
 #define OUTPUT_MAX ((size_t)8 << 20)
@@ -73,16 +74,13 @@ static void
 write_out(struct check *k, struct smx_buf *text)
 {
 	clear_progress(k);
-	if (smx_buf_status(text) < 0 ||
-	    fwrite(text->p, 1, text->n, k->to) != text->n ||
+	if (fwrite(text->p, 1, text->n, k->to) != text->n ||
 	    fflush(k->to) != 0) {
 		if (!k->failed)
 			smx_command_complain("%s: %s",
 			    k->options->output != NULL ? k->options->output
 						       : "standard output",
-			    smx_buf_status(text) < 0
-				? smx_status_text(smx_buf_status(text))
-				: strerror(errno));
+			    strerror(errno));
 		k->failed = true;
 	}
 	smx_buf_done(text);
@@ -133,6 +131,14 @@ on_done(void *arg, struct smx_check *c)
 	smx_check_tally_add(&k->tally, c);
 	smx_buf_init(&s->text, OUTPUT_MAX);
 	print(k, c, &s->text);
+	/* One domain's excess must not end the run. */
+	if (smx_buf_status(&s->text) < 0) {
+		smx_buf_reset(&s->text);
+		clear_progress(k);
+		smx_command_complain("%s: the result is too large",
+		    s->domain.text);
+		smx_check_tally_note(&k->tally, EXIT_UNKNOWN);
+	}
 	smx_check_free(&c);
 	s->done = true;
 	k->running--;
@@ -378,6 +384,8 @@ smx_cmd_check(struct smx_command_context *context, int argc, char **argv)
 
 	(void)context;
 	smx_check_options_read(&options, argc, argv);
+	/* What the log would warn of is told as a finding. */
+	smx_log_out_start(SMX_LOG_ERROR);
 	choose_style(&k);
 	k.slot_count = options.jobs * (options.unordered ? 1 : AHEAD);
 	k.slots = calloc(k.slot_count, sizeof(*k.slots));
@@ -400,7 +408,7 @@ smx_cmd_check(struct smx_command_context *context, int argc, char **argv)
 		if (options.file != NULL)
 			print_tally(&k);
 		status = k.tally.status;
-		if (k.faulty > 0)
+		if (k.faulty > 0 && status < SMX_EXIT_USAGE)
 			status = SMX_EXIT_CHECK_USAGE;
 		if (interrupted)
 			status = EXIT_INTERRUPTED;

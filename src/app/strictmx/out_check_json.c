@@ -4,6 +4,9 @@
 #include "engine/check_verdict.h"
 #include "io/clock.h"
 
+/* Names of a certificate that are printed; they are counted in any case. */
+#define NAMES_MAX 10
+
 static void
 member(struct smx_buf *out, const char *name, struct smx_slice text)
 {
@@ -139,7 +142,8 @@ print_certificate(struct smx_buf *out, const struct smx_certificate *c)
 	member_or_null(out, "issuer", c->issuer);
 	smx_buf_printf(out, ",\"sent\":%zu,\"name_count\":%zu,\"names\":[",
 	    c->sent_count, c->name_count);
-	for (size_t i = 0; i < smx_certificate_names_kept(c); i++) {
+	for (size_t i = 0; i < smx_certificate_names_kept(c) && i < NAMES_MAX;
+	     i++) {
 		if (i > 0)
 			smx_buf_add_char(out, ',');
 		smx_json_print_text(out, c->names[i]);

@@ -310,10 +310,13 @@ print_rest(const struct page *p, struct smx_buf *line)
 }
 
 static const char *
-dane_word(const struct smx_check_mx *mx, const struct smx_check_session *s)
+dane_word(const struct page *p, const struct smx_check_mx *mx,
+    const struct smx_check_session *s)
 {
 	if (mx->tlsa.status != SMX_DNS_OK)
 		return "-";
+	if (p->check->world->settings.no_dnssec)
+		return "?";
 	if (!mx->tlsa.secure)
 		return "unsigned";
 	if (!s->done || s->code != SMX_DIAG_OK)
@@ -398,7 +401,7 @@ add_row(const struct page *p, struct libscols_table *t, const struct row *r)
 	smx_buf_reset(&cell);
 	certificate_words(s, &cell);
 	bad |= scols_line_set_data(line, COL_CERT, smx_buf_text(&cell));
-	bad |= scols_line_set_data(line, COL_DANE, dane_word(r->mx, s));
+	bad |= scols_line_set_data(line, COL_DANE, dane_word(p, r->mx, s));
 	return bad == 0;
 }
 
