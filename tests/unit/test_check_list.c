@@ -10,8 +10,12 @@ static struct smx_buf reason;
 static void
 open_text(const char *text)
 {
-	char path[] = "/tmp/strictmx-list-XXXXXX";
-	int fd = mkstemp(path);
+	/* The list borrows it. */
+	static char path[32];
+	int fd;
+
+	strncpy(path, "/tmp/strictmx-list-XXXXXX", sizeof(path) - 1);
+	fd = mkstemp(path);
 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
