@@ -737,7 +737,7 @@ int
 smx_dns_ask_addresses(struct smx_dns *d, struct smx_slice name,
     smx_dns_addresses_done *done, void *arg)
 {
-	static const enum smx_dns_type types[] = { SMX_DNS_AAAA, SMX_DNS_A };
+	static const enum smx_dns_type types[] = { SMX_DNS_A, SMX_DNS_AAAA };
 	struct address_pair *pair = calloc(1, sizeof(*pair));
 
 	if (pair == NULL)

@@ -33,7 +33,7 @@ struct smx_dns_settings {
 	bool is_bulk;
 };
 
-/** What an address look-up gives, IPv6 first. */
+/** What an address look-up gives, in the order of arrival. */
 struct smx_dns_addresses {
 	enum smx_dns_status status;
 	bool secure;

@@ -243,7 +243,7 @@ class CheckWorld:
 
     def _add_networks(self):
         fixed = [zones.AUTHORITY_ADDRESS, zones.RESOLVER_ADDRESS]
-        fixed += [zones.ROOT_SERVER_ADDRESS, check_parts.WEB, check_parts.WEB_V6]
+        fixed += [*zones.ROOT_SERVER_ADDRESSES, check_parts.WEB, check_parts.WEB_V6]
         fixed += [check_parts.WEB_SECOND, check_parts.WEB_OLD_TLS]
         fixed += [check_parts.WEB_REFUSES_NAMES]
         fixed += itertools.chain(*POSTFIX.values())

@@ -175,7 +175,7 @@ class World:
 
     def _addresses(self):
         addresses = [zones.AUTHORITY_ADDRESS, zones.RESOLVER_ADDRESS]
-        addresses += [zones.ROOT_SERVER_ADDRESS]
+        addresses += zones.ROOT_SERVER_ADDRESSES
         addresses += [policyhost.ADDRESS, policyhost.ADDRESS_V6]
         addresses += [ATTACKER, ATTACKER_WITH_GOOD_CERTIFICATE, ATTACKER_WITHOUT_TLS]
         for network in (1, 2, HOSTER_NETWORK):

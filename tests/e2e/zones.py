@@ -19,8 +19,24 @@ import dns.rdatatype
 from netns import run, wait_until
 
 AUTHORITY_ADDRESS = "10.53.0.1"
-# One that every resolver knows as a root server: inside the namespace it is ours.
-ROOT_SERVER_ADDRESS = "198.41.0.4"
+# Those that every resolver knows as root servers: inside the namespace they
+# are ours. With some of them missing, an iterating resolver fails by chance.
+ROOT_SERVER_ADDRESSES = [
+    "198.41.0.4",
+    "199.9.14.201",
+    "170.247.170.2",
+    "192.33.4.12",
+    "199.7.91.13",
+    "192.203.230.10",
+    "192.5.5.241",
+    "192.112.36.4",
+    "198.97.190.53",
+    "192.36.148.17",
+    "192.58.128.30",
+    "193.0.14.129",
+    "199.7.83.42",
+    "202.12.27.33",
+]
 RESOLVER_ADDRESS = "10.53.0.53"
 SERVER_NAME = "ns.rootserver."
 
@@ -234,7 +250,7 @@ class Dns:
         lines = [
             "server:",
             f"  ip-address: {AUTHORITY_ADDRESS}",
-            f"  ip-address: {ROOT_SERVER_ADDRESS}",
+            *(f"  ip-address: {address}" for address in ROOT_SERVER_ADDRESSES),
             '  username: ""',
             '  database: ""',
             "  server-count: 1",
