@@ -154,9 +154,10 @@ set_options(struct ub_ctx *ub, bool is_bulk)
 		 * name would be given up after a second and a half. */
 		{ "infra-cache-min-rtt:", "1000" },
 		{ "unknown-server-time-limit:", "1000" },
-		{ "msg-cache-size:", is_bulk ? "8m" : "1m" },
-		{ "rrset-cache-size:", is_bulk ? "16m" : "2m" },
+		{ "msg-cache-size:", is_bulk ? "2m" : "1m" },
+		{ "rrset-cache-size:", is_bulk ? "4m" : "2m" },
 		{ "neg-cache-size:", "1m" },
+		{ "key-cache-size:", "1m" },
 		{ "num-queries-per-thread:", "4096" },
 		{ "outgoing-range:", "512" },
 		{ "jostle-timeout:", "1000" },
