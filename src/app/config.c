@@ -36,6 +36,12 @@ static const size_t offsets[] = {
 #undef SMX_SETTING
 };
 
+static const char *const sections[SMX_CONFIG_SECTION_COUNT] = {
+	[SMX_CONFIG_SECTION_RESOLVE] = "resolve",
+	[SMX_CONFIG_SECTION_COLLECT] = "collect",
+	[SMX_CONFIG_SECTION_REPORT] = "report",
+};
+
 /* libconfuse's callbacks have no argument of their own: one load at a time. */
 static struct {
 	struct smx_config *config;
@@ -123,8 +129,14 @@ suggest(cfg_t *cfg, const char *name, struct smx_buf *reason)
 			nearest = rows[i].name;
 		}
 	}
-	if (strcmp(section, "top") == 0 && distance(name, "resolve") < best)
-		nearest = "resolve";
+	for (size_t i = 0; i < SMX_CONFIG_SECTION_COUNT; i++) {
+		size_t d = distance(name, sections[i]);
+
+		if (strcmp(section, "top") == 0 && d < best) {
+			best = d;
+			nearest = sections[i];
+		}
+	}
 	if (nearest != NULL)
 		smx_buf_printf(reason, ": did you mean \"%s\"?", nearest);
 }
@@ -215,16 +227,16 @@ check_text(cfg_t *cfg, size_t i, const char *value)
 		    rows[i].name, value, rows[i].low);
 		return -1;
 	}
-	if (i == SMX_SETTING_top_store &&
+	if ((i == SMX_SETTING_top_store || i == SMX_SETTING_top_reports) &&
 	    (strncmp(value, STORE_PREFIX, strlen(STORE_PREFIX)) != 0 ||
 		value[strlen(STORE_PREFIX)] != '/')) {
 		cfg_error(cfg,
-		    "store = \"%s\": write \"sqlite:\" and an absolute path, "
-		    "such as \"sqlite:/var/lib/strictmx/strictmx.db\"",
-		    value);
+		    "%s = \"%s\": write \"sqlite:\" and an absolute path, "
+		    "such as \"%s\"",
+		    rows[i].name, value, rows[i].value);
 		return -1;
 	}
-	if (i == SMX_SETTING_resolve_socket_mode) {
+	if (strcmp(rows[i].name, "socket_mode") == 0) {
 		char *end;
 		long mode = strtol(value, &end, 8);
 
@@ -260,6 +272,15 @@ check_list(cfg_t *cfg, cfg_opt_t *opt, size_t i)
 		    smx_address_parse(value, &address, &reason) < 0) {
 			cfg_error(cfg, "listen: \"%s\": %s", value,
 			    smx_buf_text(&reason));
+			rc = -1;
+		}
+		if (i == SMX_SETTING_collect_listen &&
+		    (smx_address_parse(value, &address, &reason) < 0 ||
+			address.u.any.sa_family != AF_UNIX)) {
+			cfg_error(cfg,
+			    "listen: \"%s\": write \"unix:\" and an "
+			    "absolute path",
+			    value);
 			rc = -1;
 		}
 		if (i == SMX_SETTING_resolve_forwarders &&
@@ -511,31 +532,64 @@ parse(cfg_t *root, const char *path, struct smx_buf *reason)
 	return rc;
 }
 
+/* Called by libconfuse at the end of a section. */
+static int
+on_section(cfg_t *cfg, cfg_opt_t *opt)
+{
+	(void)cfg;
+	for (size_t i = 0; i < SMX_CONFIG_SECTION_COUNT; i++)
+		if (strcmp(opt->name, sections[i]) == 0)
+			loading.config->has_section[i] = true;
+	return 0;
+}
+
+/* What may stand in the file, in libconfuse's words. */
+struct grammar {
+	cfg_opt_t top[SMX_SETTING_COUNT + SMX_CONFIG_SECTION_COUNT + 3];
+	cfg_opt_t section[SMX_CONFIG_SECTION_COUNT][SMX_SETTING_COUNT + 1];
+};
+
+static void
+make_grammar(struct grammar *g)
+{
+	size_t tops = 0;
+
+	for (size_t k = 0; k < SMX_CONFIG_SECTION_COUNT; k++) {
+		cfg_opt_t option = CFG_SEC(sections[k], g->section[k],
+		    CFGF_NONE);
+		size_t n = 0;
+
+		for (size_t i = 0; i < SMX_SETTING_COUNT; i++) {
+			if (strcmp(rows[i].section, sections[k]) != 0)
+				continue;
+			g->section[k][n] = make_option(i);
+			g->section[k][n++].validcb = on_setting;
+		}
+		g->section[k][n] = (cfg_opt_t)CFG_END();
+		option.validcb = on_section;
+		g->top[tops++] = option;
+	}
+	for (size_t i = 0; i < SMX_SETTING_COUNT; i++) {
+		if (!is_top(i))
+			continue;
+		g->top[tops] = make_option(i);
+		g->top[tops++].validcb = on_setting;
+	}
+	g->top[tops++] = (cfg_opt_t)CFG_FUNC("include", on_include);
+	g->top[tops++] = (cfg_opt_t)CFG_FUNC(END_MARK, on_end);
+	g->top[tops] = (cfg_opt_t)CFG_END();
+}
+
 /* Read the file into @p c, through libconfuse. */
 static int
 read_file(const char *path, struct smx_config *c, struct smx_buf *reason)
 {
-	cfg_opt_t top[SMX_SETTING_COUNT + 4];
-	cfg_opt_t resolve[SMX_SETTING_COUNT + 1];
-	size_t tops = 0, resolves = 0;
+	struct grammar grammar;
 	cfg_t *root;
 	int rc;
 
-	for (size_t i = 0; i < SMX_SETTING_COUNT; i++) {
-		cfg_opt_t option = make_option(i);
-
-		option.validcb = on_setting;
-		if (is_top(i))
-			top[tops++] = option;
-		else
-			resolve[resolves++] = option;
-	}
-	resolve[resolves] = (cfg_opt_t)CFG_END();
-	top[tops++] = (cfg_opt_t)CFG_SEC("resolve", resolve, CFGF_NONE);
-	top[tops++] = (cfg_opt_t)CFG_FUNC("include", on_include);
-	top[tops++] = (cfg_opt_t)CFG_FUNC(END_MARK, on_end);
-	top[tops] = (cfg_opt_t)CFG_END();
-	root = cfg_init(top, CFGF_NONE);
+	make_grammar(&grammar);
+	root = cfg_init(grammar.top, CFGF_NONE);
 	if (root == NULL)
 		return -SMX_ENOMEM;
 	cfg_set_error_function(root, on_error);
@@ -545,7 +599,8 @@ read_file(const char *path, struct smx_config *c, struct smx_buf *reason)
 	rc = parse(root, path, reason);
 	if (rc == 0)
 		rc = take_values(root, c);
-	if (rc == 0 && c->resolve_listen[0] == NULL) {
+	if (rc == 0 &&
+	    (c->resolve_listen[0] == NULL || c->collect_listen[0] == NULL)) {
 		smx_buf_printf(reason,
 		    "%s: listen is empty: nobody could ask; leave it out for "
 		    "the default",
@@ -660,4 +715,10 @@ const char *
 smx_config_store_path(const struct smx_config *c)
 {
 	return c->top_store + strlen(STORE_PREFIX);
+}
+
+const char *
+smx_config_reports_path(const struct smx_config *c)
+{
+	return c->top_reports + strlen(STORE_PREFIX);
 }

@@ -23,6 +23,13 @@ enum smx_setting {
 	SMX_SETTING_COUNT
 };
 
+enum smx_config_section {
+	SMX_CONFIG_SECTION_RESOLVE,
+	SMX_CONFIG_SECTION_COLLECT,
+	SMX_CONFIG_SECTION_REPORT,
+	SMX_CONFIG_SECTION_COUNT
+};
+
 /** Each setting is section_name; lists end with NULL. */
 struct smx_config {
 #define SMX_CONFIG_TEXT   char *
@@ -34,6 +41,8 @@ struct smx_config {
 	SMX_CONFIG_##type section##_##name;
 #include "app/config.def"
 #undef SMX_SETTING
+	/* Does it stand in the file, even if empty? */
+	bool has_section[SMX_CONFIG_SECTION_COUNT];
 	/* Where it was set; NULL: it has its default. */
 	struct {
 		char *file;
@@ -77,5 +86,7 @@ void smx_config_print_value(const struct smx_config *c, enum smx_setting i,
 
 /** The path in store = "sqlite:PATH". */
 const char *smx_config_store_path(const struct smx_config *c);
+/** The path in reports = "sqlite:PATH". */
+const char *smx_config_reports_path(const struct smx_config *c);
 
 #endif

@@ -56,3 +56,23 @@ smx_date_print_id(smx_time wall, struct smx_buf *out)
 	    month, day, (unsigned)(second / 3600), (unsigned)(second / 60 % 60),
 	    (unsigned)(second % 60));
 }
+
+void
+smx_date_print_mail(smx_time wall, struct smx_buf *out)
+{
+	static const char days[][4] = { "Thu", "Fri", "Sat", "Sun", "Mon",
+		"Tue", "Wed" };
+	static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May",
+		"Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+	int64_t seconds = floor_divide(wall, SMX_SECOND);
+	int64_t second = seconds - floor_divide(seconds, 86400) * 86400;
+	int64_t number = floor_divide(wall, SMX_DAY);
+	unsigned month, day;
+	int64_t year;
+
+	smx_date_from(wall, &year, &month, &day);
+	smx_buf_printf(out, "%s, %u %s %04lld %02u:%02u:%02u +0000",
+	    days[number - floor_divide(number, 7) * 7], day, months[month - 1],
+	    (long long)year, (unsigned)(second / 3600),
+	    (unsigned)(second / 60 % 60), (unsigned)(second % 60));
+}

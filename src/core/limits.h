@@ -32,6 +32,25 @@
 #define SMX_TLSRPT_URI_MAX   2048
 #define SMX_TLSRPT_ARENA_MAX 65536
 
+/** A datagram of libtlsrpt: the kernel lets about so much through. */
+#define SMX_TLSRPT_DATAGRAM_MAX 262144
+/** What its parser may take beside, and in it: policies, failures of one, lines
+ * of a policy-string or mx-host, octets of any text, of a TXT record. */
+#define SMX_TLSRPT_EVENT_ARENA_MAX    ((size_t)4 << 20)
+#define SMX_TLSRPT_EVENT_POLICIES_MAX 32
+#define SMX_TLSRPT_EVENT_FAILURES_MAX 100
+#define SMX_TLSRPT_EVENT_LINES_MAX    200
+#define SMX_TLSRPT_EVENT_TEXT_MAX     512
+
+/** gzip: octets of the compressed, of the inflated, and how many times the
+ * compressed that may be. */
+#define SMX_GZ_BYTES_MAX    ((size_t)10 << 20)
+#define SMX_GZ_INFLATED_MAX ((size_t)100 << 20)
+#define SMX_GZ_RATIO_MAX    200
+
+/** JSON: levels of objects and arrays. */
+#define SMX_JSON_DEPTH_MAX 32
+
 /** Findings kept for one input; more are only counted. */
 #define SMX_DIAG_COUNT_MAX 100
 

@@ -1,7 +1,5 @@
 #include <curl/curl.h>
 #include <errno.h>
-#include <event2/event.h>
-#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -10,27 +8,23 @@
 #include "base/scan.h"
 #include "core/limits.h"
 #include "core/media_type.h"
-#include "io/address.h"
 #include "io/clock.h"
+#include "io/connect_curl.h"
 #include "io/https_fault.h"
-#include "io/tls_certificate.h"
+#include "io/multi_curl.h"
 
-#define URL_PATH     "/.well-known/mta-sts.txt"
-#define USER_AGENT   "strictmx/" SMX_VERSION
-#define DETAIL_BYTES 300
-/* A changed CA file is read after so long. */
-#define CA_CACHE_S     600L
+#define URL_PATH       "/.well-known/mta-sts.txt"
+#define USER_AGENT     "strictmx/" SMX_VERSION
+#define DETAIL_BYTES   300
 #define LOCATION_SHOWN 200
 /* CURLE_TOO_LARGE, which curl 7.88 does not have. */
 #define TOO_LARGE 100
 
 struct smx_https {
-	struct event_base *base;
 	struct smx_dns *dns;
 	struct smx_https_settings settings;
 	char *ca_file;
-	CURLM *multi;
-	struct event *timer;
+	struct smx_multi *multi;
 	struct smx_list jobs;  /* all */
 	struct smx_list ready; /* addresses known, waiting for a place */
 	size_t transfer_count;
@@ -42,7 +36,6 @@ enum why {
 	WHY_STATUS, /* not 200: its body is of no interest */
 	WHY_BODY_LARGE,
 	WHY_HEADERS_LARGE,
-	WHY_PRIVATE,
 };
 
 struct job {
@@ -50,34 +43,23 @@ struct job {
 	struct smx_list link;
 	struct smx_list in_ready;
 	CURL *easy;
-	struct curl_slist *connect_to;
+	struct smx_connect connect;
 	smx_https_policy_done *done;
 	void *arg;
 	struct smx_buf body;
 	size_t header_bytes;
 	bool encoded;
-	bool has_length;  /* the answer says where it ends */
-	bool is_closed;   /* the host has closed TLS: nothing was cut off */
-	SSL_CTX *ssl_ctx; /* a reference: it outlives the transfer in curl */
+	bool has_length; /* the answer says where it ends */
 	smx_time asked;
 	struct smx_buf location;
 	char location_bytes[LOCATION_SHOWN];
 	bool is_answering; /* TLS is up: curl has the answer in hand */
 	bool is_pinned;    /* the address was given */
 	bool any_answer;   /* see struct smx_https_request */
-	uint16_t port;
-	struct smx_tls_certificate *seen;
-	const char *tls_version; /* static text; NULL: no TLS came about */
 	enum why why;
 	char error[CURL_ERROR_SIZE];
-	struct smx_slice host;
-	struct smx_ip addresses[2 * SMX_DNS_ADDRESS_MAX];
-	size_t address_count;
 	char name[SMX_DOMAIN_MAX + 1];
 };
-
-/* Of an SSL_CTX: its job. */
-static int job_index = -1;
 
 static void start_ready(struct smx_https *h);
 
@@ -86,18 +68,12 @@ free_job(struct job *j)
 {
 	smx_list_remove(&j->link);
 	smx_list_remove(&j->in_ready);
-	/* A newer curl closes TLS when the transfer is long over. */
-	if (j->ssl_ctx != NULL) {
-		SSL_CTX_set_ex_data(j->ssl_ctx, job_index, NULL);
-		SSL_CTX_free(j->ssl_ctx);
-	}
 	if (j->easy != NULL) {
-		curl_multi_remove_handle(j->https->multi, j->easy);
+		smx_multi_remove(j->https->multi, j->easy);
 		curl_easy_cleanup(j->easy);
 		j->https->transfer_count--;
 	}
-	curl_slist_free_all(j->connect_to);
-	smx_tls_certificate_free(&j->seen);
+	smx_connect_done(&j->connect);
 	smx_buf_done(&j->body);
 	free(j);
 }
@@ -112,10 +88,10 @@ finish(struct job *j, enum smx_diag_code code, struct smx_slice detail)
 		.detail = detail,
 	};
 
-	if (j->seen != NULL)
-		answer.certificate = smx_tls_certificate_get(j->seen);
-	if (j->tls_version != NULL)
-		answer.tls_version = smx_slice_text(j->tls_version);
+	if (j->connect.seen != NULL)
+		answer.certificate = smx_tls_certificate_get(j->connect.seen);
+	if (j->connect.tls_version != NULL)
+		answer.tls_version = smx_slice_text(j->connect.tls_version);
 	j->done(j->arg, smx_clock_now(), &answer);
 	free_job(j);
 	start_ready(h);
@@ -179,78 +155,6 @@ on_header(char *data, size_t size, size_t count, void *arg)
 	return line.n;
 }
 
-/* The last word on where we connect: after all pinning and redirecting. */
-static curl_socket_t
-on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
-{
-	struct job *j = arg;
-
-	(void)purpose;
-	if (!j->https->settings.allow_private_addresses &&
-	    !smx_address_is_public(&address->addr)) {
-		j->why = WHY_PRIVATE;
-		return CURL_SOCKET_BAD;
-	}
-	return socket(address->family, address->socktype | SOCK_CLOEXEC,
-	    address->protocol);
-}
-
-/*
- * curl takes a connection that is cut off for the end of a body without a
- * length: whoever can cut it could shorten a policy. So the alert that closes
- * TLS is looked for (RFC 9112, 9.8).
- */
-static void
-on_ssl_info(const SSL *ssl, int where, int value)
-{
-	struct job *j = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), job_index);
-
-	if (j == NULL)
-		return;
-	if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT &&
-	    (value & 0xff) == SSL_AD_CLOSE_NOTIFY)
-		j->is_closed = true;
-	if (where & SSL_CB_HANDSHAKE_DONE)
-		j->tls_version = SSL_get_version(ssl);
-	smx_tls_certificate_note_info(j->seen, ssl, where, value);
-}
-
-/* The context can outlive its job, which takes itself out of it. */
-static int
-on_verify(X509_STORE_CTX *ctx, void *arg)
-{
-	const SSL *ssl = X509_STORE_CTX_get_ex_data(ctx,
-	    SSL_get_ex_data_X509_STORE_CTX_idx());
-	struct job *j = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), job_index);
-
-	(void)arg;
-	return j != NULL ? smx_tls_certificate_verify(ctx, j->seen) : 0;
-}
-
-/* curl itself accepts a certificate by its CN: RFC 8461, 3.3 asks for a
- * DNS-ID. */
-static CURLcode
-on_ssl_ctx(CURL *easy, void *ctx, void *arg)
-{
-	struct job *j = arg;
-
-	(void)easy;
-	smx_tls_certificate_free(&j->seen);
-	j->seen = smx_tls_certificate_new(j->host);
-	if (j->seen == NULL || SSL_CTX_set_ex_data(ctx, job_index, j) != 1 ||
-	    SSL_CTX_up_ref(ctx) != 1)
-		return CURLE_OUT_OF_MEMORY;
-	/* A second address means a second context. */
-	if (j->ssl_ctx != NULL) {
-		SSL_CTX_set_ex_data(j->ssl_ctx, job_index, NULL);
-		SSL_CTX_free(j->ssl_ctx);
-	}
-	j->ssl_ctx = ctx;
-	SSL_CTX_set_cert_verify_callback(ctx, on_verify, NULL);
-	SSL_CTX_set_info_callback(ctx, on_ssl_info);
-	return CURLE_OK;
-}
-
 /* What a failed transfer means; details of TLS are added. */
 static enum smx_diag_code
 judge_failure(const struct job *j, CURLcode rc, struct smx_buf *detail)
@@ -261,10 +165,10 @@ judge_failure(const struct job *j, CURLcode rc, struct smx_buf *detail)
 		return SMX_DIAG_POLICY_TOO_LARGE;
 	if (j->why == WHY_HEADERS_LARGE)
 		return SMX_DIAG_HTTP_SYNTAX;
-	if (j->why == WHY_PRIVATE)
+	if (j->connect.was_refused)
 		return SMX_DIAG_HOST_PRIVATE;
 	if (rc == CURLE_PEER_FAILED_VERIFICATION)
-		return smx_https_fault_certificate(j->seen);
+		return smx_https_fault_certificate(j->connect.seen);
 	if (rc == CURLE_OPERATION_TIMEDOUT)
 		return j->is_answering ? SMX_DIAG_HOST_SLOW
 				       : SMX_DIAG_HOST_TIMEOUT;
@@ -275,7 +179,7 @@ judge_failure(const struct job *j, CURLcode rc, struct smx_buf *detail)
 		    : SMX_DIAG_HOST_REFUSED;
 	}
 	if (rc == CURLE_SSL_CONNECT_ERROR)
-		return smx_https_fault_tls(j->seen, detail);
+		return smx_https_fault_tls(j->connect.seen, detail);
 	/* curl's words for a header line above its own limit, older and newer
 	 * than 8.6. */
 	if (j->is_answering && (rc == CURLE_OUT_OF_MEMORY || rc == TOO_LARGE))
@@ -310,8 +214,8 @@ add_reason(const struct job *j, enum smx_diag_code code, struct smx_buf *detail)
 static void
 finish_failed(struct job *j, CURLcode rc)
 {
-	const struct smx_certificate *c = j->seen != NULL
-	    ? smx_tls_certificate_get(j->seen)
+	const struct smx_certificate *c = j->connect.seen != NULL
+	    ? smx_tls_certificate_get(j->connect.seen)
 	    : NULL;
 	char storage[DETAIL_BYTES];
 	struct smx_buf detail;
@@ -364,7 +268,7 @@ finish_answered(struct job *j)
 		    type != NULL ? type : "no Content-Type");
 	} else if (j->encoded) {
 		code = SMX_DIAG_HTTP_ENCODING;
-	} else if (!j->has_length && !j->is_closed) {
+	} else if (!j->has_length && !j->connect.is_closed) {
 		code = SMX_DIAG_HOST_CLOSED;
 		smx_buf_add_text(&detail,
 		    "perhaps in the middle: TLS was not closed");
@@ -372,115 +276,16 @@ finish_answered(struct job *j)
 	finish(j, code, smx_buf_slice(&detail));
 }
 
-/* Finish all transfers that curl has ended. */
 static void
-collect(struct smx_https *h)
+on_ended(CURL *easy, CURLcode rc)
 {
-	CURLMsg *message;
-	int left;
+	struct job *j;
 
-	while ((message = curl_multi_info_read(h->multi, &left)) != NULL) {
-		CURLcode rc = message->data.result;
-		struct job *j;
-
-		if (message->msg != CURLMSG_DONE)
-			continue;
-		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &j);
-		if (rc == CURLE_OK || j->why == WHY_STATUS)
-			finish_answered(j);
-		else
-			finish_failed(j, rc);
-	}
-}
-
-static void
-on_socket_event(evutil_socket_t fd, short what, void *arg)
-{
-	struct smx_https *h = arg;
-	int running, flags = 0;
-
-	if (what & EV_READ)
-		flags |= CURL_CSELECT_IN;
-	if (what & EV_WRITE)
-		flags |= CURL_CSELECT_OUT;
-	curl_multi_socket_action(h->multi, fd, flags, &running);
-	collect(h);
-}
-
-static int
-on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
-{
-	struct smx_https *h = arg;
-	struct event *e = socket_arg;
-	short flags = EV_PERSIST;
-
-	(void)easy;
-	if (e != NULL)
-		event_free(e);
-	e = NULL;
-	if (what != CURL_POLL_REMOVE) {
-		if (what & CURL_POLL_IN)
-			flags |= EV_READ;
-		if (what & CURL_POLL_OUT)
-			flags |= EV_WRITE;
-		e = event_new(h->base, fd, flags, on_socket_event, h);
-		if (e != NULL)
-			event_add(e, NULL);
-	}
-	curl_multi_assign(h->multi, fd, e);
-	return 0;
-}
-
-static void
-on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct smx_https *h = arg;
-	int running;
-
-	(void)fd;
-	(void)what;
-	curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	collect(h);
-}
-
-static int
-on_timer_change(CURLM *multi, long timeout_ms, void *arg)
-{
-	struct smx_https *h = arg;
-	struct timeval after = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
-
-	(void)multi;
-	if (timeout_ms < 0)
-		event_del(h->timer);
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &j);
+	if (rc == CURLE_OK || j->why == WHY_STATUS)
+		finish_answered(j);
 	else
-		event_add(h->timer, &after);
-	return 0;
-}
-
-/* "HOST:PORT:ADDRESS,..." is what curl may connect to. */
-static int
-pin(struct job *j, struct smx_buf *entry)
-{
-	bool some = false;
-
-	/* "+": it goes out of curl's cache again. */
-	smx_buf_printf(entry, "+%s:%u:", j->name, j->port);
-	for (size_t i = 0; i < j->address_count; i++) {
-		const struct smx_ip *ip = &j->addresses[i];
-
-		if (!j->https->settings.allow_private_addresses &&
-		    !smx_address_ip_is_public(ip))
-			continue;
-		if (some)
-			smx_buf_add_char(entry, ',');
-		if (ip->is_v6)
-			smx_buf_add_char(entry, '[');
-		smx_ip_print(ip, entry);
-		if (ip->is_v6)
-			smx_buf_add_char(entry, ']');
-		some = true;
-	}
-	return some ? smx_buf_status(entry) : -SMX_ENOENT;
+		finish_failed(j, rc);
 }
 
 #define SET(option, value)                                                \
@@ -497,27 +302,9 @@ set_options(struct job *j, const char *url)
 	SET(CURLOPT_URL, url);
 	SET(CURLOPT_PRIVATE, j);
 	SET(CURLOPT_NOBODY, j->any_answer ? 1L : 0L);
-	SET(CURLOPT_RESOLVE, j->connect_to);
 	SET(CURLOPT_PROTOCOLS_STR, "https");
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	SET(CURLOPT_PROXY, "");
-	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
-	SET(CURLOPT_FRESH_CONNECT, 1L);
-	SET(CURLOPT_FORBID_REUSE, 1L);
-	/* A resumed session would show no certificate. */
-	SET(CURLOPT_SSL_SESSIONID_CACHE, 0L);
-	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	SET(CURLOPT_CAINFO, j->https->ca_file);
-	/* With a CA path curl would read the CA file for each transfer. */
-	SET(CURLOPT_CAPATH, NULL);
-	SET(CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_S);
-	SET(CURLOPT_SSL_VERIFYPEER, 1L);
-	SET(CURLOPT_SSL_VERIFYHOST, 2L);
-	SET(CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
-	SET(CURLOPT_SSL_CTX_DATA, j);
-	SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
-	SET(CURLOPT_OPENSOCKETDATA, j);
 	SET(CURLOPT_WRITEFUNCTION, on_body);
 	SET(CURLOPT_WRITEDATA, j);
 	SET(CURLOPT_HEADERFUNCTION, on_header);
@@ -535,33 +322,27 @@ static int
 start(struct job *j)
 {
 	char url[SMX_DOMAIN_MAX + 64];
-	/* The name, a port, and the addresses in brackets. */
-	char entry_storage[SMX_DOMAIN_MAX + 16 +
-	    2 * SMX_DNS_ADDRESS_MAX * (SMX_IP_TEXT_MAX + 3)];
-	struct smx_buf entry;
 	int rc;
 
-	smx_buf_init_fixed(&entry, entry_storage, sizeof(entry_storage));
-	rc = pin(j, &entry);
-	if (rc < 0)
-		return rc;
-	j->connect_to = curl_slist_append(NULL, smx_buf_text(&entry));
 	j->easy = curl_easy_init();
 	if (j->easy == NULL)
 		return -SMX_ENOMEM;
 	j->https->transfer_count++;
-	if (j->connect_to == NULL)
-		return -SMX_ENOMEM;
-	if (j->port == 443)
+	j->connect.ca_file = j->https->ca_file;
+	j->connect.reach = j->https->settings.allow_private_addresses
+	    ? SMX_CONNECT_ANYWHERE
+	    : SMX_CONNECT_PUBLIC;
+	rc = smx_connect_set(&j->connect, j->easy);
+	if (rc < 0)
+		return rc;
+	if (j->connect.port == 443)
 		snprintf(url, sizeof(url), "https://%s%s", j->name,
 		    j->any_answer ? "/" : URL_PATH);
 	else
-		snprintf(url, sizeof(url), "https://%s:%u%s", j->name, j->port,
-		    j->any_answer ? "/" : URL_PATH);
+		snprintf(url, sizeof(url), "https://%s:%u%s", j->name,
+		    j->connect.port, j->any_answer ? "/" : URL_PATH);
 	rc = set_options(j, url);
-	if (rc == 0 && curl_multi_add_handle(j->https->multi, j->easy) != 0)
-		rc = -SMX_ENOMEM;
-	return rc;
+	return rc < 0 ? rc : smx_multi_add(j->https->multi, j->easy);
 }
 
 static void
@@ -616,20 +397,14 @@ on_addresses(void *arg, const struct smx_dns_addresses *answer)
 	struct job *j = arg;
 
 	if (answer->status == SMX_DNS_OK) {
-		memcpy(j->addresses, answer->list,
-		    answer->count * sizeof(j->addresses[0]));
-		j->address_count = answer->count;
+		smx_connect_set_addresses(&j->connect, answer);
 		make_ready(j);
 	} else if (answer->status == SMX_DNS_NODATA ||
 	    answer->status == SMX_DNS_NXDOMAIN) {
 		finish(j, SMX_DIAG_HOST_NO_ADDRESS, smx_slice(NULL, 0));
 	} else {
 		finish(j, SMX_DIAG_HOST_DNS_FAILURE,
-		    answer->status == SMX_DNS_BOGUS
-			? SMX_SLICE("DNSSEC validation failed")
-			: answer->status == SMX_DNS_TIMEOUT
-			? SMX_SLICE("no answer in time")
-			: SMX_SLICE("look-up failed"));
+		    smx_connect_dns_text(answer->status));
 	}
 }
 
@@ -649,9 +424,9 @@ smx_https_get(struct smx_https *h, const struct smx_https_request *request,
 	j->done = done;
 	j->arg = arg;
 	j->any_answer = request->any_answer;
-	j->port = request->port != 0 ? request->port : h->settings.port;
+	j->connect.port = request->port != 0 ? request->port : h->settings.port;
 	memcpy(j->name, host.p, host.n);
-	j->host = smx_slice(j->name, host.n);
+	j->connect.host = smx_slice(j->name, host.n);
 	smx_buf_init(&j->body, SMX_STS_BODY_MAX);
 	smx_buf_init_fixed(&j->location, j->location_bytes,
 	    sizeof(j->location_bytes));
@@ -659,8 +434,8 @@ smx_https_get(struct smx_https *h, const struct smx_https_request *request,
 	smx_list_init(&j->link);
 	smx_list_push(&h->jobs, &j->link);
 	if (request->address != NULL) {
-		j->addresses[0] = *request->address;
-		j->address_count = 1;
+		j->connect.addresses[0] = *request->address;
+		j->connect.address_count = 1;
 		j->is_pinned = true;
 		make_ready(j);
 		return 0;
@@ -722,31 +497,16 @@ smx_https_new(struct event_base *base, struct smx_dns *dns,
     struct smx_buf *reason)
 {
 	struct smx_https *h = calloc(1, sizeof(*h));
-	int rc = -SMX_ENOMEM;
+	int rc;
 
 	if (h == NULL)
-		return rc;
-	/* Counted by curl: the first starts it, the last ends it. */
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-		free(h);
-		return rc;
-	}
-	if (job_index < 0)
-		job_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-	h->base = base;
-	h->dns = dns;
+		return -SMX_ENOMEM;
 	smx_list_init(&h->jobs);
 	smx_list_init(&h->ready);
-	h->timer = event_new(base, -1, 0, on_timer, h);
-	h->multi = curl_multi_init();
-	if (h->timer != NULL && h->multi != NULL) {
-		curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-		curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
-		curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION,
-		    on_timer_change);
-		curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
+	h->dns = dns;
+	rc = smx_multi_new(base, on_ended, &h->multi);
+	if (rc == 0)
 		rc = smx_https_set(h, settings, reason);
-	}
 	if (rc < 0) {
 		smx_https_free(&h);
 		return rc;
@@ -764,12 +524,8 @@ smx_https_free(struct smx_https **hp)
 		return;
 	while (!smx_list_is_empty(&h->jobs))
 		free_job(SMX_ELEMENT(h->jobs.next, struct job, link));
-	if (h->multi != NULL)
-		curl_multi_cleanup(h->multi);
-	if (h->timer != NULL)
-		event_free(h->timer);
+	smx_multi_free(&h->multi);
 	free(h->ca_file);
 	free(h);
-	curl_global_cleanup();
 	*hp = NULL;
 }

@@ -1,5 +1,8 @@
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,7 +11,52 @@
 
 #define BACKLOG 4096
 
-/* Does somebody listen on this unix socket? */
+struct smx_listen_access
+smx_listen_access(const char *mode, const char *owner, const char *group)
+{
+	struct smx_listen_access access = {
+		.mode = (mode_t)strtol(mode, NULL, 8),
+		.owner = (uid_t)-1,
+		.group = (gid_t)-1,
+	};
+	struct passwd user, *found_user = NULL;
+	struct group storage, *found = NULL;
+	char bytes[16384];
+
+	/* Only root can give a socket to somebody, or a group it is not in. */
+	if (geteuid() != 0)
+		return access;
+	if (owner[0] != '\0' &&
+	    getpwnam_r(owner, &user, bytes, sizeof(bytes), &found_user) == 0 &&
+	    found_user != NULL)
+		access.owner = user.pw_uid;
+	if (group[0] != '\0' &&
+	    getgrnam_r(group, &storage, bytes, sizeof(bytes), &found) == 0 &&
+	    found != NULL)
+		access.group = storage.gr_gid;
+	return access;
+}
+
+void
+smx_listen_make_directory(const struct smx_address *a, gid_t group)
+{
+	char path[sizeof(a->u.local.sun_path)];
+	char *slash;
+
+	if (a->u.any.sa_family != AF_UNIX)
+		return;
+	memcpy(path, a->u.local.sun_path, sizeof(path));
+	slash = strrchr(path, '/');
+	if (slash == NULL || slash == path)
+		return;
+	*slash = '\0';
+	if (mkdir(path, 0750) == 0 && group != (gid_t)-1 &&
+	    chown(path, (uid_t)-1, group) < 0)
+		return;
+}
+
+/* Does somebody listen on this unix socket? One for datagrams refuses a stream
+ * with EPROTOTYPE when it is in use, and ECONNREFUSED when it is stale. */
 static bool
 is_in_use(const struct smx_address *a)
 {
@@ -70,14 +118,14 @@ smx_listen_open(const struct smx_address *a,
 	static const int on = 1;
 	bool is_local = a->u.any.sa_family == AF_UNIX;
 	bool is_bound = false;
+	int type = access->is_datagram ? SOCK_DGRAM : SOCK_STREAM;
 	int fd, rc = 0;
 
 	if (is_local)
 		rc = prepare_local(a, reason);
 	if (rc < 0)
 		return rc;
-	fd = socket(a->u.any.sa_family,
-	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(a->u.any.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return fail(a, "socket", reason);
 	if (!is_local)
@@ -90,12 +138,13 @@ smx_listen_open(const struct smx_address *a,
 		fchmod(fd, 0);
 	rc = bind(fd, &a->u.any, a->bytes) < 0 ? fail(a, "bind", reason) : 0;
 	is_bound = rc == 0;
-	if (rc == 0 && is_local && access->group != (gid_t)-1 &&
-	    chown(a->u.local.sun_path, (uid_t)-1, access->group) < 0)
-		rc = fail(a, "set its group", reason);
+	if (rc == 0 && is_local &&
+	    (access->owner != (uid_t)-1 || access->group != (gid_t)-1) &&
+	    chown(a->u.local.sun_path, access->owner, access->group) < 0)
+		rc = fail(a, "set its owner and group", reason);
 	if (rc == 0 && is_local && chmod(a->u.local.sun_path, access->mode) < 0)
 		rc = fail(a, "set its mode", reason);
-	if (rc == 0 && listen(fd, BACKLOG) < 0)
+	if (rc == 0 && type == SOCK_STREAM && listen(fd, BACKLOG) < 0)
 		rc = fail(a, "listen", reason);
 	if (rc < 0 && is_bound)
 		smx_listen_remove(a);

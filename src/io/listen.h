@@ -6,18 +6,34 @@
 #ifndef SMX_IO_LISTEN_H
 #define SMX_IO_LISTEN_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
 #include "io/address.h"
 
+/** Of unix sockets; the first three say who may connect, or send. */
 struct smx_listen_access {
-	mode_t mode; /* of a unix socket */
-	gid_t group; /* of a unix socket; (gid_t)-1: leave it */
+	mode_t mode;
+	uid_t owner; /* (uid_t)-1: leave it */
+	gid_t group; /* (gid_t)-1: leave it */
+	bool is_datagram;
 };
 
 /**
- * Bind and listen, without blocking.
+ * @param mode   octal.
+ * @param owner  name of a user; empty, or not to be found: leave it.
+ * @param group  the same of a group. Only root can set either.
+ */
+struct smx_listen_access smx_listen_access(const char *mode, const char *owner,
+    const char *group);
+
+/** Make the directory of a unix socket, when only the last part of it is
+ * missing. */
+void smx_listen_make_directory(const struct smx_address *a, gid_t group);
+
+/**
+ * Bind and, unless it is for datagrams, listen; without blocking.
  *
  * A unix socket that nobody listens on is removed first; one that is in use
  * is not.

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <libgen.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,7 +15,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/require.h"
-#include "io/store_sqlite_file.h"
+#include "io/sqlite_file.h"
 
 #define RETRY_S 5
 /* Changes written in one transaction. */
@@ -49,6 +48,19 @@ struct smx_store {
 	size_t pending_bytes;
 	bool overflow_told;
 	bool stopping;
+};
+
+static const struct smx_sqlite_schema schema = {
+	.application_id = 0x534d5831, /* "SMX1" */
+	.version = 1,
+	.sql = "CREATE TABLE IF NOT EXISTS policy ("
+	       " domain TEXT PRIMARY KEY NOT NULL,"
+	       " id TEXT NOT NULL,"
+	       " body BLOB NOT NULL,"
+	       " fetched INTEGER NOT NULL," /* milliseconds since the epoch */
+	       " used INTEGER NOT NULL,"
+	       " crc INTEGER NOT NULL" /* of domain, id, body, fetched */
+	       ") WITHOUT ROWID;",
 };
 
 static const char put_sql[] =
@@ -118,7 +130,7 @@ walk(sqlite3 *db, void (*row)(void *arg, const struct smx_store_policy *),
 		}
 	}
 	sqlite3_finalize(s);
-	return smx_store_sqlite_file_status(rc);
+	return smx_sqlite_file_status(rc);
 }
 
 static int
@@ -139,7 +151,7 @@ bind_and_step(sqlite3_stmt *s, const struct smx_store_policy *p,
 		sqlite3_bind_int64(s, 5, p->used);
 		sqlite3_bind_int64(s, 6, checksum(p));
 	}
-	rc = smx_store_sqlite_file_status(sqlite3_step(s));
+	rc = smx_sqlite_file_status(sqlite3_step(s));
 	sqlite3_reset(s);
 	return rc;
 }
@@ -172,7 +184,7 @@ prepare(struct smx_store *s)
 		    statements[i].to, NULL);
 
 		if (rc != SQLITE_OK)
-			return smx_store_sqlite_file_status(rc);
+			return smx_sqlite_file_status(rc);
 	}
 	return 0;
 }
@@ -180,12 +192,12 @@ prepare(struct smx_store *s)
 static int
 open_db(struct smx_store *s)
 {
-	int rc = smx_store_sqlite_file_status(sqlite3_open_v2(s->path, &s->db,
+	int rc = smx_sqlite_file_status(sqlite3_open_v2(s->path, &s->db,
 	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 	    NULL));
 
 	if (rc == 0)
-		rc = smx_store_sqlite_file_own(s->db);
+		rc = smx_sqlite_file_own(s->db, &schema);
 	if (rc == 0)
 		rc = prepare(s);
 	if (rc < 0)
@@ -219,31 +231,17 @@ quarantine(struct smx_store *s)
 	int rc;
 
 	close_db(s);
-	if (asprintf(&aside, "%s.damaged-%lld", s->path,
-		(long long)time(NULL)) < 0)
-		return -SMX_ENOMEM;
-	rc = rename(s->path, aside) < 0 ? -SMX_EIO : 0;
-	if (rc == 0) {
-		char *wal = NULL, *aside_wal = NULL;
-
-		/* The log belongs to the file; without one there is none. */
-		if (asprintf(&wal, "%s-wal", s->path) >= 0 &&
-		    asprintf(&aside_wal, "%s-wal", aside) >= 0 &&
-		    rename(wal, aside_wal) < 0 && errno != ENOENT)
-			rc = -SMX_EIO;
-		free(wal);
-		free(aside_wal);
-	}
+	rc = smx_sqlite_file_aside(s->path, &aside);
 	if (rc == 0)
 		rc = open_db(s);
 	if (rc == 0) {
 		if (sqlite3_open_v2(aside, &old, SQLITE_OPEN_READWRITE, NULL) ==
 			SQLITE_OK &&
-		    smx_store_sqlite_file_run(s->db, "BEGIN;") == 0) {
+		    smx_sqlite_file_run(s->db, "BEGIN;") == 0) {
 			/* It ends with an error where the damage is. */
 			if (walk(old, salvage_row, &salvage, &damaged) < 0)
 				damaged++;
-			rc = smx_store_sqlite_file_run(s->db, "COMMIT;");
+			rc = smx_sqlite_file_run(s->db, "COMMIT;");
 		}
 		sqlite3_close(old);
 		smx_log(SMX_LOG_ERROR,
@@ -253,58 +251,6 @@ quarantine(struct smx_store *s)
 	}
 	free(aside);
 	return rc;
-}
-
-static void
-explain(const struct smx_store *s, int rc, int error, struct smx_buf *reason)
-{
-	switch (rc) {
-	case -SMX_EBUSY:
-		smx_buf_printf(reason,
-		    "store %s is in use by another process: stop the other "
-		    "strictmxd, or give each its own store",
-		    s->path);
-		break;
-	case -SMX_EVERSION:
-		smx_buf_printf(reason,
-		    "store %s was written by a newer strictmx or by another "
-		    "program: use another file",
-		    s->path);
-		break;
-	case -SMX_EFULL:
-		smx_buf_printf(reason, "store %s: the disk is full", s->path);
-		break;
-	default:
-		smx_buf_printf(reason,
-		    "store %s can't be opened for writing: %s", s->path,
-		    error != 0 ? strerror(error) : smx_status_text(rc));
-	}
-}
-
-/* Make the directory of the file when it is missing. @return errno or 0. */
-static int
-ensure_directory(const char *path)
-{
-	char *copy = strdup(path);
-	int error = 0;
-
-	if (copy == NULL)
-		return ENOMEM;
-	if (mkdir(dirname(copy), 0750) < 0 && errno != EEXIST)
-		error = errno;
-	free(copy);
-	if (error == 0) {
-		copy = strdup(path);
-		if (copy == NULL)
-			return ENOMEM;
-		if (access(dirname(copy), W_OK | X_OK) < 0)
-			error = errno;
-		free(copy);
-	}
-	if (error == 0 && access(path, F_OK) == 0 &&
-	    access(path, R_OK | W_OK) < 0)
-		error = errno;
-	return error;
 }
 
 int
@@ -329,12 +275,12 @@ smx_store_open(const char *path, struct smx_store **ret, struct smx_buf *reason)
 		smx_buf_add_text(reason, "store: out of memory");
 		goto out;
 	}
-	error = ensure_directory(path);
+	error = smx_sqlite_file_directory(path);
 	rc = error != 0 ? -SMX_EIO : open_db(s);
 	if (rc == -SMX_ECORRUPT)
 		rc = quarantine(s);
 	if (rc < 0)
-		explain(s, rc, error, reason);
+		smx_sqlite_file_explain(path, rc, error, reason);
 out:
 	if (rc < 0)
 		smx_store_close(&s);
@@ -388,18 +334,17 @@ static int
 write_batch(struct smx_store *s, struct smx_list *batch)
 {
 	struct smx_list *node;
-	int rc = s->db != NULL
-	    ? smx_store_sqlite_file_run(s->db, "BEGIN IMMEDIATE;")
-	    : open_db(s);
+	int rc = s->db != NULL ? smx_sqlite_file_run(s->db, "BEGIN IMMEDIATE;")
+			       : open_db(s);
 
 	if (rc == 0 && sqlite3_get_autocommit(s->db))
-		rc = smx_store_sqlite_file_run(s->db, "BEGIN IMMEDIATE;");
+		rc = smx_sqlite_file_run(s->db, "BEGIN IMMEDIATE;");
 	for (node = batch->next; rc == 0 && node != batch; node = node->next)
 		rc = write_change(s, SMX_ELEMENT(node, struct change, link));
 	if (rc == 0)
-		rc = smx_store_sqlite_file_run(s->db, "COMMIT;");
+		rc = smx_sqlite_file_run(s->db, "COMMIT;");
 	if (rc < 0 && s->db != NULL && !sqlite3_get_autocommit(s->db) &&
-	    smx_store_sqlite_file_run(s->db, "ROLLBACK;") < 0)
+	    smx_sqlite_file_run(s->db, "ROLLBACK;") < 0)
 		close_db(s);
 	return rc;
 }

@@ -84,7 +84,9 @@ print_text(const struct smx_config *c, struct smx_buf *out)
 		size_t start;
 
 		if (strcmp(section, row->section) != 0)
-			smx_buf_printf(out, "%s {\n", row->section);
+			smx_buf_printf(out, "%s\n%s {\n",
+			    strcmp(section, "top") != 0 ? "}" : "",
+			    row->section);
 		section = row->section;
 		start = out->n;
 		if (strcmp(section, "top") != 0)

@@ -12,6 +12,8 @@
 #include <systemd/sd-daemon.h>
 
 #include "app/config.h"
+#include "app/strictmxd/role_collect.h"
+#include "app/strictmxd/role_report.h"
 #include "app/strictmxd/role_resolve.h"
 #include "base/log.h"
 #include "io/log_out.h"
@@ -19,11 +21,21 @@
 
 const char *argp_program_version = "strictmxd " SMX_VERSION;
 
+static const char *const role_names[SMX_CONFIG_SECTION_COUNT] = {
+	[SMX_CONFIG_SECTION_RESOLVE] = "resolve",
+	[SMX_CONFIG_SECTION_COLLECT] = "collect",
+	[SMX_CONFIG_SECTION_REPORT] = "report",
+};
+
 struct daemon {
 	const char *config_path;
+	bool is_named; /* a role, on the command line */
+	bool has_role[SMX_CONFIG_SECTION_COUNT];
 	struct event_base *base;
 	struct smx_config *config;
 	struct smx_role_resolve *resolve;
+	struct smx_role_collect *collect;
+	struct smx_role_report *report;
 };
 
 static const struct argp_option options[] = {
@@ -31,6 +43,21 @@ static const struct argp_option options[] = {
 	    0 },
 	{ 0 },
 };
+
+static void
+name_role(struct daemon *d, const char *name, const struct argp_state *state)
+{
+	for (size_t i = 0; i < SMX_CONFIG_SECTION_COUNT; i++) {
+		if (strcmp(name, role_names[i]) == 0) {
+			d->is_named = d->has_role[i] = true;
+			return;
+		}
+	}
+	argp_error(state,
+	    "unknown role \"%s\": the roles are: resolve, collect, "
+	    "report",
+	    name);
+}
 
 static error_t
 on_option(int key, char *arg, struct argp_state *state)
@@ -42,9 +69,7 @@ on_option(int key, char *arg, struct argp_state *state)
 		d->config_path = arg;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (strcmp(arg, "resolve") != 0)
-			argp_error(state,
-			    "unknown role \"%s\": the roles are: resolve", arg);
+		name_role(d, arg, state);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -55,9 +80,13 @@ static const struct argp argp = {
 	.options = options,
 	.parser = on_option,
 	.args_doc = "[ROLE...]",
-	.doc = "Answer MTAs which MTA-STS policy holds for a destination.\v"
-	       "Without a ROLE, every role that the configuration has is "
-	       "started. The role so far: resolve.\n\n"
+	.doc = "Answer MTAs which MTA-STS policy holds for a destination, and "
+	       "report to domains how TLS with them went.\v"
+	       "The roles: resolve answers MTAs, collect counts the results "
+	       "of TLS sessions that MTAs write to it, report sends reports "
+	       "about them. Without a ROLE, every "
+	       "role that has a section in the configuration is started; when "
+	       "none has, resolve.\n\n"
 	       "It stays in the foreground and logs to standard error. SIGHUP "
 	       "reloads the configuration, SIGUSR1 logs counters, SIGTERM "
 	       "ends it.\n\nExit status: 0 after SIGTERM, 1 when it can't "
@@ -86,6 +115,36 @@ on_end(evutil_socket_t number, short what, void *arg)
 	event_base_loopbreak(d->base);
 }
 
+static int
+reload_roles(struct daemon *d, const struct smx_config *config,
+    struct smx_buf *reason)
+{
+	int rc = 0;
+
+	if (d->report != NULL)
+		rc = smx_role_report_reload(&d->report, config, reason);
+	if (rc == 0 && d->collect != NULL)
+		rc = smx_role_collect_reload(d->collect, config, reason);
+	if (rc == 0 && d->resolve != NULL)
+		rc = smx_role_resolve_reload(d->resolve, config, reason);
+	return rc;
+}
+
+/* Some roles may use the new configuration already. */
+static void
+go_back(struct daemon *d, struct smx_config **config)
+{
+	struct smx_buf ignored;
+
+	if (*config == NULL)
+		return;
+	smx_buf_init(&ignored, 4096);
+	/* One that can't go back goes on with the new one, which is kept. */
+	if (reload_roles(d, d->config, &ignored) == 0)
+		smx_config_free(config);
+	smx_buf_done(&ignored);
+}
+
 static void
 on_reload(evutil_socket_t number, short what, void *arg)
 {
@@ -100,14 +159,14 @@ on_reload(evutil_socket_t number, short what, void *arg)
 	smx_buf_init(&reason, 4096);
 	rc = smx_config_load(d->config_path, &config, &reason);
 	if (rc == 0)
-		rc = smx_role_resolve_reload(d->resolve, config, &reason);
+		rc = reload_roles(d, config, &reason);
 	if (rc == 0) {
 		smx_config_free(&d->config);
 		d->config = config;
 		set_log_level(config);
 		smx_log(SMX_LOG_INFO, "configuration reloaded");
 	} else {
-		smx_config_free(&config);
+		go_back(d, &config);
 		smx_log(SMX_LOG_ERROR,
 		    "reload: %s; the old configuration stays in use",
 		    smx_buf_text(&reason));
@@ -117,13 +176,22 @@ on_reload(evutil_socket_t number, short what, void *arg)
 }
 
 static void
+log_roles(struct daemon *d)
+{
+	if (d->resolve != NULL)
+		smx_role_resolve_log(d->resolve);
+	if (d->collect != NULL)
+		smx_role_collect_log(d->collect);
+	if (d->report != NULL)
+		smx_role_report_log(d->report);
+}
+
+static void
 on_counters(evutil_socket_t number, short what, void *arg)
 {
-	struct daemon *d = arg;
-
 	(void)number;
 	(void)what;
-	smx_role_resolve_log(d->resolve);
+	log_roles(arg);
 }
 
 /* Connections are many, and each takes a descriptor. */
@@ -136,6 +204,37 @@ raise_file_limit(void)
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
+}
+
+/* Without any that is named: those of the configuration. */
+static void
+choose_roles(struct daemon *d)
+{
+	bool any = d->is_named;
+
+	for (size_t i = 0; i < SMX_CONFIG_SECTION_COUNT && !d->is_named; i++) {
+		d->has_role[i] = d->config->has_section[i];
+		any |= d->has_role[i];
+	}
+	if (!any)
+		d->has_role[SMX_CONFIG_SECTION_RESOLVE] = true;
+}
+
+static int
+start_roles(struct daemon *d, struct smx_buf *reason)
+{
+	int rc = 0;
+
+	choose_roles(d);
+	if (d->has_role[SMX_CONFIG_SECTION_COLLECT])
+		rc = smx_role_collect_start(d->base, d->config, &d->collect,
+		    reason);
+	if (rc == 0 && d->has_role[SMX_CONFIG_SECTION_REPORT])
+		rc = smx_role_report_start(d->config, &d->report, reason);
+	if (rc == 0 && d->has_role[SMX_CONFIG_SECTION_RESOLVE])
+		rc = smx_role_resolve_start(d->base, d->config, &d->resolve,
+		    reason);
+	return rc;
 }
 
 static int
@@ -160,17 +259,19 @@ run(struct daemon *d, struct smx_buf *reason)
 			rc = -SMX_ENOMEM;
 	}
 	if (rc == 0)
-		rc = smx_role_resolve_start(d->base, d->config, &d->resolve,
-		    reason);
+		rc = start_roles(d, reason);
 	if (rc == 0) {
 		smx_memory_trim();
 		sd_notify(0, "READY=1");
 		smx_log(SMX_LOG_INFO, "strictmxd " SMX_VERSION " is ready");
 		event_base_dispatch(d->base);
-		smx_role_resolve_log(d->resolve);
-		smx_role_resolve_stop(&d->resolve);
-		smx_log(SMX_LOG_INFO, "strictmxd ends");
+		log_roles(d);
 	}
+	smx_role_resolve_stop(&d->resolve);
+	smx_role_report_stop(&d->report);
+	smx_role_collect_stop(&d->collect);
+	if (rc == 0)
+		smx_log(SMX_LOG_INFO, "strictmxd ends");
 	for (size_t i = 0; i < 4; i++)
 		if (events[i] != NULL)
 			event_free(events[i]);

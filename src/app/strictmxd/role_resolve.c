@@ -1,14 +1,13 @@
 #include <event2/event.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "app/strictmxd/role_resolve.h"
 #include "app/metrics.h"
+#include "app/strictmxd/dns_settings.h"
 #include "base/log.h"
 #include "base/require.h"
 #include "core/domain.h"
@@ -355,46 +354,12 @@ find_listener(const struct smx_role_resolve *r,
 	return NULL;
 }
 
-static struct smx_listen_access
-access_of(const struct smx_config *config)
-{
-	struct group storage, *group = NULL;
-	char bytes[16384];
-
-	if (getgrnam_r(config->resolve_socket_group, &storage, bytes,
-		sizeof(bytes), &group) != 0)
-		group = NULL;
-
-	/* Only root can give a socket to a group it is not in. */
-	return (struct smx_listen_access){
-		.mode = (mode_t)strtol(config->resolve_socket_mode, NULL, 8),
-		.group = group != NULL && geteuid() == 0 ? group->gr_gid
-							 : (gid_t)-1,
-	};
-}
-
-/* The directory of a unix socket, when only it is missing. */
-static void
-ensure_directory(const struct smx_address *address, gid_t group)
-{
-	char path[sizeof(address->u.local.sun_path)];
-	char *slash;
-
-	memcpy(path, address->u.local.sun_path, sizeof(path));
-	slash = strrchr(path, '/');
-	if (slash == NULL || slash == path)
-		return;
-	*slash = '\0';
-	if (mkdir(path, 0750) == 0 && group != (gid_t)-1 &&
-	    chown(path, (uid_t)-1, group) < 0)
-		return;
-}
-
 static int
 listen_on(struct smx_role_resolve *r, const struct smx_config *config,
     const char *text, struct smx_buf *reason)
 {
-	struct smx_listen_access access = access_of(config);
+	struct smx_listen_access access = smx_listen_access(
+	    config->resolve_socket_mode, "", config->resolve_socket_group);
 	struct smx_address address;
 	struct listener *l;
 	int fd, rc = smx_address_parse(text, &address, reason);
@@ -406,8 +371,7 @@ listen_on(struct smx_role_resolve *r, const struct smx_config *config,
 		l->is_wanted = true;
 		return 0;
 	}
-	if (address.u.any.sa_family == AF_UNIX)
-		ensure_directory(&address, access.group);
+	smx_listen_make_directory(&address, access.group);
 	rc = smx_listen_open(&address, &access, &fd, reason);
 	if (rc == 0)
 		rc = add_listener(r, fd, &address);
@@ -491,11 +455,14 @@ listen_all(struct smx_role_resolve *r, const struct smx_config *config,
 static int
 take_passed(struct smx_role_resolve *r)
 {
-	int count = sd_listen_fds(1), rc = 0;
+	int count = sd_listen_fds(0), rc = 0;
 
 	for (int i = 0; i < count && rc == 0; i++) {
 		int fd = SD_LISTEN_FDS_START + i;
 
+		/* Those for datagrams are role collect's. */
+		if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, -1) <= 0)
+			continue;
 		evutil_make_socket_nonblocking(fd);
 		evutil_make_socket_closeonexec(fd);
 		rc = add_listener(r, fd, NULL);
@@ -506,22 +473,8 @@ take_passed(struct smx_role_resolve *r)
 static struct smx_worker_settings
 worker_settings(const struct smx_config *c)
 {
-	const char *anchor = c->resolve_trust_anchor_file;
-
-	if (anchor[0] == '\0')
-		anchor = NULL;
-	/* The default need not exist; what was set has to. */
-	if (anchor != NULL && access(anchor, R_OK) < 0 &&
-	    c->origin[SMX_SETTING_resolve_trust_anchor_file].file == NULL) {
-		smx_log(SMX_LOG_WARNING,
-		    "DNSSEC: there is no trust anchor at %s (package "
-		    "dns-root-data): answers are taken unvalidated",
-		    anchor);
-		anchor = NULL;
-	}
 	return (struct smx_worker_settings){
-		.dns = { .forwarders = c->resolve_forwarders,
-		    .trust_anchor_file = anchor },
+		.dns = smx_dns_settings(c),
 		.https = { .ca_file = c->resolve_ca_file,
 		    .allow_private_addresses =
 			c->resolve_allow_private_addresses,

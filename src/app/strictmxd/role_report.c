@@ -1,0 +1,464 @@
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/strictmxd/role_report.h"
+#include "app/strictmxd/dns_settings.h"
+#include "app/strictmxd/mail_signer.h"
+#include "base/log.h"
+#include "base/require.h"
+#include "core/tlsrpt_rua.h"
+#include "engine/dispatch.h"
+#include "io/clock.h"
+#include "io/dispatch_sqlite.h"
+#include "io/mail_curl.h"
+#include "io/mailbox.h"
+#include "io/post_curl.h"
+
+/* Deliveries under way. */
+#define FLIGHT_MAX 128
+
+struct smx_role_report {
+	const struct smx_config *config;
+	struct event_base *base;
+	struct smx_mailbox *mailbox;
+	struct smx_dns *dns;
+	struct smx_post_client *post;
+	struct smx_mail_client *mail;
+	struct smx_mail_signer *signer;
+	struct smx_dispatch_store *store;
+	struct smx_dispatch dispatch;
+	struct event *timer;
+	pthread_t thread;
+	bool is_started;
+	char token[SMX_DISPATCH_TOKEN_BYTES];
+	char *submitter;
+	char *smarthost;
+	char host[256];
+};
+
+static void
+arm(struct smx_role_report *r, smx_time wait)
+{
+	struct timeval after = { wait / SMX_SECOND, wait % SMX_SECOND * 1000 };
+
+	event_add(r->timer, &after);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct smx_role_report *r = arg;
+	smx_time wall = smx_clock_now().wall;
+
+	(void)fd;
+	(void)what;
+	arm(r, smx_dispatch_tick(&r->dispatch, wall) - wall);
+}
+
+static void
+on_event(void *self, const struct smx_dispatch_event *e)
+{
+	static const struct {
+		enum smx_log_level level;
+		const char *text;
+	} lines[] = {
+		[SMX_DISPATCH_DELIVERED] = { SMX_LOG_INFO,
+		    "report delivered to" },
+		[SMX_DISPATCH_RETRY] = { SMX_LOG_INFO,
+		    "report not delivered yet, to" },
+		[SMX_DISPATCH_GIVEN_UP] = { SMX_LOG_WARNING,
+		    "report given up, to" },
+		[SMX_DISPATCH_TOO_OLD] = { SMX_LOG_WARNING,
+		    "a day is too old to be reported" },
+		[SMX_DISPATCH_NO_PLACE] = { SMX_LOG_INFO,
+		    "its record names no place that a report could go to" },
+	};
+	struct smx_role_report *r = self;
+
+	if (e->kind == SMX_DISPATCH_FAILED) {
+		smx_log(SMX_LOG_ERROR, "reports: %s: %s",
+		    smx_config_reports_path(r->config),
+		    smx_status_text(e->status));
+		return;
+	}
+	smx_log(lines[e->kind].level, "%.*s: %s %.*s%s%.*s%s", (int)e->domain.n,
+	    e->domain.p, lines[e->kind].text, (int)e->uri.n, e->uri.p,
+	    e->detail.n > 0 ? " (" : "", (int)e->detail.n, e->detail.p,
+	    e->detail.n > 0 ? ")" : "");
+	/* There is room for another. */
+	if (e->uri.n > 0)
+		arm(r, 0);
+}
+
+/* A whole file, or none: it gets its name when it is complete. */
+static int
+write_copy(void *self, const char *directory, struct smx_slice name,
+    struct smx_slice bytes)
+{
+	char path[4096], part[4096];
+	int fd, rc = 0;
+
+	(void)self;
+	if (snprintf(path, sizeof(path), "%s/%.*s", directory, (int)name.n,
+		name.p) >= (int)sizeof(path) - 8)
+		return -SMX_ELIMIT;
+	snprintf(part, sizeof(part), "%s/.part", directory);
+	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+	    0640);
+	if (fd < 0)
+		return -SMX_EIO;
+	for (size_t at = 0; rc == 0 && at < bytes.n;) {
+		ssize_t n = write(fd, bytes.p + at, bytes.n - at);
+
+		if (n < 0)
+			rc = errno == ENOSPC ? -SMX_EFULL : -SMX_EIO;
+		else
+			at += (size_t)n;
+	}
+	if (close(fd) < 0 && rc == 0)
+		rc = -SMX_EIO;
+	if (rc == 0 && rename(part, path) < 0)
+		rc = -SMX_EIO;
+	return rc;
+}
+
+/* An address as it may stand in a header, and what is behind the "@". */
+static int
+check_address(const char *setting, const char *address, char **ret_domain,
+    struct smx_buf *reason)
+{
+	char first[1024], uri[512];
+	struct smx_diag items[1];
+	struct smx_diag_list diags;
+	struct smx_tlsrpt_rua rua;
+	struct smx_arena arena;
+	int rc, n = snprintf(uri, sizeof(uri), "mailto:%s", address);
+
+	smx_arena_init(&arena, first, sizeof(first), 0);
+	smx_diag_list_init(&diags, items, 1);
+	rc = n >= (int)sizeof(uri)
+	    ? -SMX_EPARSE
+	    : smx_tlsrpt_rua_parse(&arena, smx_slice_text(uri),
+		  smx_slice_text(uri), &diags, &rua);
+	if (rc == 0 && strcmp(rua.address.p, address) != 0)
+		rc = -SMX_EPARSE;
+	if (rc < 0)
+		smx_buf_printf(reason,
+		    "report { %s = \"%s\" }: write a mail address such as "
+		    "\"tls-reports@example.com\"",
+		    setting, address);
+	else if (ret_domain != NULL)
+		*ret_domain = strndup(rua.host.p, rua.host.n);
+	smx_arena_done(&arena);
+	return rc < 0 ? -SMX_EINVAL : 0;
+}
+
+static int
+check_config(struct smx_role_report *r, struct smx_buf *reason)
+{
+	const struct smx_config *c = r->config;
+	int rc;
+
+	if (c->report_contact[0] == '\0') {
+		smx_buf_add_text(reason,
+		    "role report: contact is missing; set it in \"report { "
+		    "contact = ... }\" to the mail address that TLS reports "
+		    "are sent from");
+		return -SMX_EINVAL;
+	}
+	rc = check_address("contact", c->report_contact, &r->submitter, reason);
+	if (rc == 0 && c->report_copy_mail[0] != '\0')
+		rc = check_address("copy_mail", c->report_copy_mail, NULL,
+		    reason);
+	if (rc == 0 && r->submitter == NULL)
+		rc = -SMX_ENOMEM;
+	return rc;
+}
+
+/* HOST:PORT. */
+static int
+split_smarthost(struct smx_role_report *r, struct smx_mail_settings *settings,
+    struct smx_buf *reason)
+{
+	char *colon, *end;
+	long port;
+
+	r->smarthost = strdup(r->config->report_smarthost);
+	if (r->smarthost == NULL)
+		return -SMX_ENOMEM;
+	colon = strrchr(r->smarthost, ':');
+	port = colon != NULL ? strtol(colon + 1, &end, 10) : 0;
+	if (colon == NULL || colon == r->smarthost || port < 1 ||
+	    port > 65535 || *end != '\0') {
+		smx_buf_printf(reason,
+		    "report { smarthost = \"%s\" }: write HOST:PORT, such as "
+		    "\"127.0.0.1:25\"",
+		    r->config->report_smarthost);
+		return -SMX_EINVAL;
+	}
+	*colon = '\0';
+	settings->host = r->smarthost;
+	settings->port = (uint16_t)port;
+	/* An IPv6 address stands in brackets. */
+	if (r->smarthost[0] == '[' && colon[-1] == ']') {
+		colon[-1] = '\0';
+		settings->host = r->smarthost + 1;
+	}
+	return 0;
+}
+
+static int
+start_mail(struct smx_role_report *r, struct smx_buf *reason)
+{
+	static const struct {
+		const char *word;
+		enum smx_mail_tls tls;
+	} words[] = {
+		{ "none", SMX_MAIL_TLS_NONE },
+		{ "opportunistic", SMX_MAIL_TLS_OPPORTUNISTIC },
+		{ "starttls", SMX_MAIL_TLS_STARTTLS },
+		{ "implicit", SMX_MAIL_TLS_IMPLICIT },
+	};
+	const struct smx_config *c = r->config;
+	struct smx_mail_settings settings = { .ca_file = c->resolve_ca_file };
+	int rc = split_smarthost(r, &settings, reason);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(c->report_smarthost_tls, words[i].word) == 0)
+			settings.tls = words[i].tls;
+	if (c->report_smarthost_user[0] != '\0')
+		settings.user = c->report_smarthost_user;
+	if (c->report_smarthost_password_file[0] != '\0')
+		settings.password_file = c->report_smarthost_password_file;
+	if (gethostname(r->host, sizeof(r->host) - 1) < 0)
+		return -SMX_EIO;
+	settings.ehlo_name = c->report_ehlo[0] != '\0' ? c->report_ehlo
+						       : r->host;
+	rc = smx_mail_new(r->base, r->dns, &settings, &r->mail, reason);
+	if (rc < 0)
+		return rc;
+	return smx_mail_signer_new(c->report_dkim_domain[0] != '\0'
+		? c->report_dkim_domain
+		: r->submitter,
+	    c->report_dkim_keys, smx_mail_as_port(r->mail), &r->signer, reason);
+}
+
+static int
+start_clients(struct smx_role_report *r, struct smx_buf *reason)
+{
+	const struct smx_config *c = r->config;
+	struct smx_dns_settings dns = smx_dns_settings(c);
+	struct smx_post_settings post = {
+		.ca_file = c->resolve_ca_file,
+		.allow_private_addresses = c->report_allow_private_addresses,
+		.allow_bad_certificate = c->report_allow_bad_certificates,
+		.timeout = c->report_https_timeout,
+	};
+	int rc = smx_dns_new(r->base, &dns, &r->dns, reason);
+
+	if (rc == 0)
+		rc = smx_post_new(r->base, r->dns, &post, &r->post, reason);
+	if (rc == 0)
+		rc = start_mail(r, reason);
+	return rc;
+}
+
+static void
+start_dispatch(struct smx_role_report *r)
+{
+	const struct smx_config *c = r->config;
+	struct smx_dispatch_settings settings = {
+		.organization = c->report_organization[0] != '\0'
+		    ? c->report_organization
+		    : r->submitter,
+		.contact = c->report_contact,
+		.submitter = r->submitter,
+		.token = r->token,
+		.exclude = c->report_exclude,
+		.copy_to = c->report_copy_to[0] != '\0' ? c->report_copy_to
+							: NULL,
+		.copy_mail =
+		    c->report_copy_mail[0] != '\0' ? c->report_copy_mail : NULL,
+		.spread = c->report_spread,
+		.retry_for = c->report_retry_for,
+		.keep = c->report_keep,
+		.flight_max = FLIGHT_MAX,
+		.only_failures = c->report_only_failures,
+		.dry_run = c->report_dry_run,
+	};
+
+	smx_dispatch_init(&r->dispatch, &settings);
+	r->dispatch.reports = smx_dispatch_store_port(r->store);
+	r->dispatch.post = smx_post_as_port(r->post);
+	r->dispatch.mail = smx_mail_signer_port(r->signer);
+	r->dispatch.copy = (struct smx_copy_port){ write_copy, r };
+	r->dispatch.observer = (struct smx_dispatch_observer){ on_event, r };
+}
+
+static void *
+run(void *arg)
+{
+	struct smx_role_report *r = arg;
+
+	event_base_dispatch(r->base);
+	return NULL;
+}
+
+static int
+start_thread(struct smx_role_report *r)
+{
+	sigset_t all, old;
+
+	/* Signals are the main thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r->is_started = pthread_create(&r->thread, NULL, run, r) == 0;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return r->is_started ? 0 : -SMX_ENOMEM;
+}
+
+static int
+start_all(struct smx_role_report *r, struct smx_buf *reason)
+{
+	int rc = check_config(r, reason);
+
+	if (rc < 0)
+		return rc;
+	r->base = event_base_new();
+	if (r->base == NULL)
+		return -SMX_ENOMEM;
+	rc = smx_mailbox_new(r->base, &r->mailbox);
+	if (rc == 0)
+		rc = smx_dispatch_store_open(smx_config_reports_path(r->config),
+		    false, &r->store, reason);
+	if (rc == 0)
+		rc = smx_dispatch_store_token(r->store, r->token);
+	if (rc == 0)
+		rc = start_clients(r, reason);
+	if (rc < 0)
+		return rc;
+	start_dispatch(r);
+	r->timer = event_new(r->base, -1, 0, on_timer, r);
+	if (r->timer == NULL)
+		return -SMX_ENOMEM;
+	arm(r, 0);
+	return start_thread(r);
+}
+
+int
+smx_role_report_start(const struct smx_config *config,
+    struct smx_role_report **ret, struct smx_buf *reason)
+{
+	struct smx_role_report *r = calloc(1, sizeof(*r));
+	int rc;
+
+	if (r == NULL)
+		return -SMX_ENOMEM;
+	r->config = config;
+	smx_list_init(&r->dispatch.flights);
+	rc = start_all(r, reason);
+	if (rc < 0) {
+		if (reason->n == 0)
+			smx_buf_add_text(reason, smx_status_text(rc));
+		smx_role_report_stop(&r);
+		return rc;
+	}
+	*ret = r;
+	return 0;
+}
+
+int
+smx_role_report_reload(struct smx_role_report **rp,
+    const struct smx_config *config, struct smx_buf *reason)
+{
+	struct smx_role_report *fresh = NULL;
+	int rc = smx_role_report_start(config, &fresh, reason);
+
+	if (rc < 0)
+		return rc;
+	smx_role_report_stop(rp);
+	*rp = fresh;
+	return 0;
+}
+
+/* Something that the loop's thread does for another that waits for it. */
+struct order {
+	struct smx_message message;
+	struct smx_role_report *role;
+};
+
+static void
+order(struct smx_role_report *r, void (*run_order)(struct smx_message *))
+{
+	struct order *o = malloc(sizeof(*o));
+
+	SMX_REQUIRE(o != NULL);
+	*o = (struct order){ { .run = run_order }, r };
+	smx_mailbox_post(r->mailbox, &o->message);
+}
+
+static void
+run_stop(struct smx_message *m)
+{
+	struct order *o = SMX_ELEMENT(m, struct order, message);
+
+	event_base_loopbreak(o->role->base);
+	free(o);
+}
+
+static void
+run_log(struct smx_message *m)
+{
+	struct order *o = SMX_ELEMENT(m, struct order, message);
+	const struct smx_dispatch *d = &o->role->dispatch;
+
+	smx_log(SMX_LOG_INFO,
+	    "report: %zu deliveries under way, %" PRIu64 " delivered, %" PRIu64
+	    " attempts failed, %" PRIu64 " given up",
+	    d->flight_count, d->delivered, d->failed, d->given_up);
+	free(o);
+}
+
+void
+smx_role_report_log(struct smx_role_report *r)
+{
+	order(r, run_log);
+}
+
+void
+smx_role_report_stop(struct smx_role_report **rp)
+{
+	struct smx_role_report *r = *rp;
+
+	if (r == NULL)
+		return;
+	if (r->is_started) {
+		order(r, run_stop);
+		pthread_join(r->thread, NULL);
+	}
+	smx_mailbox_free(&r->mailbox);
+	smx_dns_free(&r->dns);
+	smx_post_free(&r->post);
+	smx_mail_free(&r->mail);
+	smx_mail_signer_free(&r->signer);
+	smx_dispatch_done(&r->dispatch);
+	smx_dispatch_store_close(&r->store);
+	if (r->timer != NULL)
+		event_free(r->timer);
+	if (r->base != NULL)
+		event_base_free(r->base);
+	free(r->submitter);
+	free(r->smarthost);
+	free(r);
+	*rp = NULL;
+}

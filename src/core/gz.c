@@ -1,0 +1,116 @@
+#include <stdint.h>
+#include <zlib.h>
+
+#include "core/gz.h"
+#include "core/limits.h"
+
+/* Windows of 32 KiB, in gzip's format. */
+#define WINDOW_BITS (15 + 16)
+#define MEMORY      8
+#define CHUNK       65536
+
+bool
+smx_gz_is(struct smx_slice bytes)
+{
+	return smx_slice_starts(bytes, SMX_SLICE("\x1f\x8b"));
+}
+
+static int
+status_of(int rc)
+{
+	switch (rc) {
+	case Z_OK:
+	case Z_STREAM_END:
+		return 0;
+	case Z_MEM_ERROR:
+		return -SMX_ENOMEM;
+	default:
+		return -SMX_EPARSE;
+	}
+}
+
+static void
+set_input(z_stream *z, struct smx_slice bytes)
+{
+	z->next_in = (Bytef *)(uintptr_t)bytes.p;
+	z->avail_in = (uInt)bytes.n;
+}
+
+int
+smx_gz_write(struct smx_slice bytes, struct smx_buf *out)
+{
+	z_stream z = { .next_in = NULL };
+	uLong bound;
+	char *to;
+	int rc;
+
+	if (bytes.n > UINT32_MAX / 2)
+		return -SMX_ELIMIT;
+	rc = status_of(deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED,
+	    WINDOW_BITS, MEMORY, Z_DEFAULT_STRATEGY));
+	if (rc < 0)
+		return rc;
+	bound = deflateBound(&z, (uLong)bytes.n);
+	to = smx_buf_reserve(out, bound);
+	if (to == NULL) {
+		deflateEnd(&z);
+		return smx_buf_status(out);
+	}
+	set_input(&z, bytes);
+	z.next_out = (Bytef *)to;
+	z.avail_out = (uInt)bound;
+	rc = deflate(&z, Z_FINISH) == Z_STREAM_END ? 0 : -SMX_ENOMEM;
+	if (rc == 0)
+		out->n += bound - z.avail_out;
+	deflateEnd(&z);
+	return rc;
+}
+
+/* Inflate into the buffer, as far as it may grow. */
+static int
+inflate_some(z_stream *z, size_t max, struct smx_buf *out, int *ret_zlib)
+{
+	size_t room = max - out->n < CHUNK ? max - out->n : CHUNK;
+	char *to;
+
+	/* One octet more tells that there is too much. */
+	to = smx_buf_reserve(out, room + 1);
+	if (to == NULL)
+		return smx_buf_status(out);
+	z->next_out = (Bytef *)to;
+	z->avail_out = (uInt)room + 1;
+	*ret_zlib = inflate(z, Z_NO_FLUSH);
+	if (z->avail_out == 0 && room < CHUNK)
+		return -SMX_ELIMIT;
+	out->n += room + 1 - z->avail_out;
+	if (*ret_zlib == Z_BUF_ERROR)
+		return -SMX_EPARSE;
+	return status_of(*ret_zlib);
+}
+
+int
+smx_gz_read(struct smx_slice bytes, struct smx_buf *out)
+{
+	size_t max = out->n;
+	z_stream z = { .next_in = NULL };
+	int zlib = Z_OK, rc;
+
+	if (bytes.n > SMX_GZ_BYTES_MAX)
+		return -SMX_ELIMIT;
+	max += bytes.n < SMX_GZ_INFLATED_MAX / SMX_GZ_RATIO_MAX
+	    ? bytes.n * SMX_GZ_RATIO_MAX
+	    : SMX_GZ_INFLATED_MAX;
+	rc = status_of(inflateInit2(&z, WINDOW_BITS));
+	if (rc < 0)
+		return rc;
+	set_input(&z, bytes);
+	while (rc == 0 && (zlib != Z_STREAM_END || z.avail_in > 0)) {
+		/* A member has ended, and another follows. */
+		if (zlib == Z_STREAM_END)
+			rc = status_of(inflateReset(&z));
+		if (rc == 0)
+			rc = inflate_some(&z, max, out, &zlib);
+	}
+	inflateEnd(&z);
+	return rc;
+}

@@ -1,0 +1,116 @@
+/**
+ * Sending TLS reports (RFC 8460, 4.1, 5): when which report goes where.
+ *
+ * Layer:   engine. No clock: now is an argument.
+ *
+ * Some minutes after midnight, UTC, the days that are over are closed: each
+ * gets its report-id, which stays the same however often the report is sent,
+ * and a delivery for each place its record names. A delivery is due at a point
+ * of the spread that depends on its domain. Nothing of this is in memory only:
+ * after a kill at any point the work goes on where it stood, and what was under
+ * way then is sent again with the same report-id.
+ */
+#ifndef SMX_ENGINE_DISPATCH_H
+#define SMX_ENGINE_DISPATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "engine/port_mail.h"
+#include "engine/port_post.h"
+#include "engine/port_reports.h"
+
+/** Days that are older are not sent any more. */
+#define SMX_DISPATCH_DAYS_MAX 2
+/** After midnight, until counts of the day have reached the store. */
+#define SMX_DISPATCH_GRACE (6 * SMX_MINUTE)
+/** A report's JSON; longer ones are given up. */
+#define SMX_DISPATCH_REPORT_MAX ((size_t)64 << 20)
+
+struct smx_dispatch_settings {
+	const char *organization; /* organization-name */
+	const char *contact;      /* contact-info: an address */
+	const char *submitter;    /* its domain */
+	const char *token;        /* of this installation, in report-ids */
+	char *const *exclude;     /* domains, or ".domain" for all below; ends
+				   * with NULL */
+	const char *copy_to;      /* directory for copies; NULL: none */
+	const char *copy_mail;    /* address for copies; NULL: none */
+	smx_time spread;          /* of deliveries after midnight */
+	smx_time retry_for;       /* since the first attempt */
+	smx_time keep;            /* days that are over */
+	size_t flight_max;
+	bool only_failures;
+	bool dry_run; /* nothing leaves the machine; copies are written */
+};
+
+enum smx_dispatch_event_kind {
+	SMX_DISPATCH_DELIVERED,
+	SMX_DISPATCH_RETRY, /* it failed, and will be tried again */
+	SMX_DISPATCH_GIVEN_UP,
+	SMX_DISPATCH_TOO_OLD,  /* a day was never sent */
+	SMX_DISPATCH_NO_PLACE, /* the record names no usable one */
+	SMX_DISPATCH_FAILED,   /* the store failed: status */
+};
+
+/** Something worth a line in the log. */
+struct smx_dispatch_event {
+	enum smx_dispatch_event_kind kind;
+	struct smx_slice domain, uri, detail;
+	int64_t day;
+	int status;
+};
+
+struct smx_dispatch_observer {
+	void (*event)(void *self, const struct smx_dispatch_event *event);
+	void *self;
+};
+
+/** Where copies go: a local file. @return 0 or a negative status. */
+struct smx_copy_port {
+	int (*write)(void *self, const char *directory, struct smx_slice name,
+	    struct smx_slice bytes);
+	void *self;
+};
+
+struct smx_dispatch {
+	struct smx_dispatch_settings settings; /* borrows its texts */
+	struct smx_reports_port reports;
+	struct smx_post_port post;
+	struct smx_mail_port mail;
+	struct smx_copy_port copy;
+	struct smx_dispatch_observer observer;
+	struct smx_list flights;
+	size_t flight_count;
+	smx_time now; /* wall, of the last tick */
+	uint64_t delivered, failed, given_up;
+};
+
+void smx_dispatch_init(struct smx_dispatch *d,
+    const struct smx_dispatch_settings *settings);
+
+/** Deliveries under way are forgotten; their ports may not answer any more. */
+void smx_dispatch_done(struct smx_dispatch *d);
+
+/**
+ * Do what is due.
+ *
+ * @param wall  the wall clock.
+ *
+ * @return when to call again at the latest, wall clock.
+ */
+smx_time smx_dispatch_tick(struct smx_dispatch *d, smx_time wall);
+
+/**
+ * Print the report of a day as it would be sent.
+ *
+ * @param out  JSON.
+ *
+ * @return 0 or a negative status.
+ */
+int smx_dispatch_print(const struct smx_dispatch *d,
+    const struct smx_report_day *day, struct smx_buf *out) SMX_CHECKED;
+
+#endif

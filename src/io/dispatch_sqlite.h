@@ -1,0 +1,39 @@
+/**
+ * What dispatch asks of the store of reports, by SQLite.
+ *
+ * Layer:   io (SQLite). One thread.
+ */
+#ifndef SMX_IO_DISPATCH_SQLITE_H
+#define SMX_IO_DISPATCH_SQLITE_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "engine/port_reports.h"
+
+struct smx_dispatch_store;
+
+/** Room for a token, with the NUL. */
+#define SMX_DISPATCH_TOKEN_BYTES 33
+
+/**
+ * Open the store.
+ *
+ * @param is_reader  only to look, in a store that exists.
+ * @param reason     on failure, what is wrong and how to mend it.
+ *
+ * @return as smx_reports_open(), smx_reports_open_read().
+ */
+int smx_dispatch_store_open(const char *path, bool is_reader,
+    struct smx_dispatch_store **ret, struct smx_buf *reason) SMX_CHECKED;
+
+void smx_dispatch_store_close(struct smx_dispatch_store **s);
+
+/** The token of this installation, made when the store was made. */
+int smx_dispatch_store_token(struct smx_dispatch_store *s,
+    char ret_token[SMX_DISPATCH_TOKEN_BYTES]) SMX_CHECKED;
+
+/** The engine's port. */
+struct smx_reports_port smx_dispatch_store_port(struct smx_dispatch_store *s);
+
+#endif

@@ -1,0 +1,166 @@
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "io/reports_sqlite.h"
+#include "base/log.h"
+#include "io/sqlite_file.h"
+
+/*
+ * Members are those of JSON objects in the report, as text: what a row tells
+ * is what it is found by.
+ */
+static const struct smx_sqlite_schema schema = {
+	.application_id = 0x534d5832, /* "SMX2" */
+	.version = 1,
+	.is_shared = true,
+	.sql = "CREATE TABLE IF NOT EXISTS domain_day ("
+	       " id INTEGER PRIMARY KEY,"
+	       " day INTEGER NOT NULL," /* since the epoch, UTC */
+	       " domain TEXT NOT NULL,"
+	       " record TEXT NOT NULL," /* of _smtp._tls, the last one seen */
+	       " policies INTEGER NOT NULL DEFAULT 0," /* how many there are */
+	       /* Since the day was closed; nothing is added any more. */
+	       " report_id TEXT,"
+	       " UNIQUE (day, domain));"
+
+	       "CREATE TABLE IF NOT EXISTS policy ("
+	       " id INTEGER PRIMARY KEY,"
+	       " domain_day INTEGER NOT NULL,"
+	       " type INTEGER NOT NULL," /* enum smx_tlsrpt_policy_type */
+	       " members TEXT NOT NULL,"
+	       " success INTEGER NOT NULL,"
+	       " failure INTEGER NOT NULL,"
+	       " failures INTEGER NOT NULL DEFAULT 0," /* rows of them */
+	       " UNIQUE (domain_day, members));"
+
+	       "CREATE TABLE IF NOT EXISTS failure ("
+	       " policy INTEGER NOT NULL,"
+	       " members TEXT NOT NULL,"
+	       " count INTEGER NOT NULL,"
+	       " PRIMARY KEY (policy, members)) WITHOUT ROWID;"
+
+	       "CREATE TABLE IF NOT EXISTS delivery ("
+	       " domain_day INTEGER NOT NULL,"
+	       " uri TEXT NOT NULL,"
+	       " state INTEGER NOT NULL," /* enum smx_delivery_state */
+	       " attempts INTEGER NOT NULL,"
+	       " first INTEGER NOT NULL," /* milliseconds since the epoch */
+	       " next INTEGER NOT NULL,"  /* of the next attempt */
+	       " ended INTEGER,"          /* when it was done or given up */
+	       " detail TEXT NOT NULL,"   /* of the last attempt */
+	       " PRIMARY KEY (domain_day, uri)) WITHOUT ROWID;"
+	       "CREATE INDEX IF NOT EXISTS delivery_next ON delivery (next)"
+	       " WHERE state = 0;"
+	       "CREATE INDEX IF NOT EXISTS day_open ON domain_day (day)"
+	       " WHERE report_id IS NULL;"
+
+	       /* One row: what tells this installation from others. */
+	       "CREATE TABLE IF NOT EXISTS installation (token TEXT NOT NULL);"
+	       "INSERT INTO installation SELECT lower(hex(randomblob(8)))"
+	       " WHERE NOT EXISTS (SELECT 1 FROM installation);",
+};
+
+static int
+open_file(const char *path, sqlite3 **ret)
+{
+	sqlite3 *db = NULL;
+	int rc = smx_sqlite_file_status(sqlite3_open_v2(path, &db,
+	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+	    NULL));
+
+	if (rc == 0)
+		rc = smx_sqlite_file_own(db, &schema);
+	if (rc < 0)
+		sqlite3_close(db);
+	else
+		*ret = db;
+	return rc;
+}
+
+int
+smx_reports_open(const char *path, sqlite3 **ret, struct smx_buf *reason)
+{
+	int error = smx_sqlite_file_directory(path);
+	int rc = error != 0 ? -SMX_EIO : open_file(path, ret);
+
+	if (rc == -SMX_ECORRUPT) {
+		char *aside = NULL;
+
+		rc = smx_sqlite_file_aside(path, &aside);
+		if (rc == 0)
+			rc = open_file(path, ret);
+		if (rc == 0)
+			smx_log(SMX_LOG_ERROR,
+			    "reports: %s was damaged and has been put aside "
+			    "as %s; what was counted in it will not be "
+			    "reported",
+			    path, aside);
+		free(aside);
+	}
+	if (rc < 0)
+		smx_sqlite_file_explain(path, rc, error, reason);
+	return rc;
+}
+
+int
+smx_reports_open_read(const char *path, sqlite3 **ret, struct smx_buf *reason)
+{
+	sqlite3 *db = NULL;
+	int rc;
+
+	if (access(path, F_OK) < 0) {
+		smx_buf_printf(reason, "there is no store of reports at %s",
+		    path);
+		return -SMX_ENOENT;
+	}
+	rc = smx_sqlite_file_status(sqlite3_open_v2(path, &db,
+	    SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL));
+	if (rc == 0) {
+		sqlite3_busy_timeout(db, 5000);
+		rc = smx_sqlite_file_run(db,
+		    "SELECT id FROM domain_day "
+		    "LIMIT 1;");
+	}
+	if (rc < 0) {
+		smx_buf_printf(reason,
+		    "the store of reports %s can't be "
+		    "read: %s",
+		    path,
+		    db != NULL ? sqlite3_errmsg(db) : smx_status_text(rc));
+		sqlite3_close(db);
+		return rc;
+	}
+	*ret = db;
+	return 0;
+}
+
+int
+smx_reports_prepare(sqlite3 *db, const struct smx_reports_statement *statements,
+    size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		int rc = smx_sqlite_file_status(sqlite3_prepare_v3(db,
+		    statements[i].sql, -1, SQLITE_PREPARE_PERSISTENT,
+		    statements[i].to, NULL));
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+void
+smx_reports_bind(sqlite3_stmt *s, int i, struct smx_slice text)
+{
+	sqlite3_bind_text(s, i, text.n != 0 ? text.p : "", (int)text.n,
+	    SQLITE_STATIC);
+}
+
+struct smx_slice
+smx_reports_column(sqlite3_stmt *s, int i)
+{
+	const unsigned char *p = sqlite3_column_text(s, i);
+
+	return smx_slice(p != NULL ? (const char *)p : "",
+	    (size_t)sqlite3_column_bytes(s, i));
+}
