@@ -236,6 +236,13 @@ check_text(cfg_t *cfg, size_t i, const char *value)
 		    rows[i].name, value, rows[i].value);
 		return -1;
 	}
+	if (i == SMX_SETTING_resolve_events_to && value[0] != '\0' &&
+	    (strncmp(value, "unix:/", 6) != 0 || strlen(value) > 5 + 107)) {
+		cfg_error(cfg,
+		    "events_to = \"%s\": write \"unix:\" and an absolute path",
+		    value);
+		return -1;
+	}
 	if (strcmp(rows[i].name, "socket_mode") == 0) {
 		char *end;
 		long mode = strtol(value, &end, 8);

@@ -38,7 +38,7 @@ struct smx_postfix {
  * Bring a policy into the form in which it is kept.
  *
  * @param scratch  for the search for repeated names.
- * @param policy   of mode enforce.
+ * @param policy   of any mode but none.
  * @param out      takes the bytes; @p ret borrows from it.
  *
  * @retval 0

@@ -517,6 +517,7 @@ use(struct smx_lookup *l, struct smx_cache_entry *e, struct smx_now now)
 	e->used = now.mono;
 	if (now.mono < e->checked_until)
 		return;
+	tell(l, e, (struct smx_lookup_event){ .kind = SMX_LOOKUP_MAIL });
 	if (now.mono - e->used_stored > USED_GRAIN) {
 		e->used_stored = now.mono;
 		l->store.ops->touch(l->store.self, smx_cache_entry_domain(e),

@@ -14,7 +14,9 @@ enum smx_lookup_event_kind {
 	SMX_LOOKUP_POLICY_CHANGED,   /* other id, or other body */
 	SMX_LOOKUP_POLICY_REFRESHED, /* fetched again, the same */
 	SMX_LOOKUP_POLICY_EXPIRED,
-	SMX_LOOKUP_FINDING,   /* code says what; the policy stays as it was */
+	SMX_LOOKUP_FINDING, /* code says what; the policy stays as it was */
+	SMX_LOOKUP_MAIL,    /* mail flows to it, and a policy is in force: told
+			  * as often as the record is looked at */
 	SMX_LOOKUP_TIMED_OUT, /* somebody got an answer before it was known */
 	SMX_LOOKUP_CACHE_FULL,
 	SMX_LOOKUP_BUSY, /* SMX_LOOKUP_FLIGHT_MAX reached */

@@ -82,8 +82,10 @@ RUNS = ("main", "private", "no-smtp", "blocked", "no-ipv6", "no-dnssec")
 class CheckWorld:
     """Everything above; use it as a context manager."""
 
-    def __init__(self, tag="c", progress=None):
+    def __init__(self, tag="c", progress=None, sites=None):
+        """With sites, these stand in place of those of the table."""
         self.namespace = netns.Namespace(tag)
+        self._sites = sites
         # Records that a script serves in place of nsd.
         self.scripted_records = []
         self._claimed = set()
@@ -154,6 +156,16 @@ class CheckWorld:
         argv = self.namespace.inside(self.command(*words))
         return subprocess.Popen(argv, env=environment(), **kwargs)
 
+    @property
+    def resolver(self):
+        """Where the names of this world are asked for."""
+        return zones.RESOLVER_ADDRESS
+
+    @property
+    def authority(self):
+        """Who signs its certificates; .root is the file."""
+        return self.certificates
+
     @contextlib.contextmanager
     def weather(self, run):
         """What a run needs around it, for as long as it lasts."""
@@ -198,9 +210,11 @@ class CheckWorld:
         self._say("network namespace with its own addresses")
         self.namespace.create(zones.RESOLVER_ADDRESS)
         self._make_parts()
-        sites = [Site(row.domain, **row.site) for row in ROWS]
-        sites += [Site(name, mx=(Mx(),)) for name in CHANGING]
-        sites[-1].mx += (HOSTER,)
+        sites = self._sites
+        if sites is None:
+            sites = [Site(row.domain, **row.site) for row in ROWS]
+            sites += [Site(name, mx=(Mx(),)) for name in CHANGING]
+            sites[-1].mx += (HOSTER,)
         self._say("certificates, right and wrong")
         self._make_certificates(sites)
         self._say("Postfix for the MX hosts that are sound")

@@ -302,7 +302,7 @@ static void
 do_event(struct scenario *s, bool expected)
 {
 	static const char *const kinds[] = { "new", "changed", "refreshed",
-		"expired", "finding", "timed-out", "full", "busy" };
+		"expired", "finding", "mail", "timed-out", "full", "busy" };
 	bool found = false;
 
 	for (size_t i = 0; i < s->sim.event_count; i++) {

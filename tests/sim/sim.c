@@ -187,6 +187,9 @@ on_event_outside(void *self, const struct smx_lookup_event *e)
 	struct sim_domain *d = sim_domain(s, e->domain);
 	struct sim_event *to;
 
+	/* No news: it comes with every recheck. */
+	if (e->kind == SMX_LOOKUP_MAIL)
+		return;
 	if (e->kind == SMX_LOOKUP_POLICY_NEW ||
 	    e->kind == SMX_LOOKUP_POLICY_CHANGED ||
 	    e->kind == SMX_LOOKUP_POLICY_REFRESHED) {

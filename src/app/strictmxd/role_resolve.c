@@ -8,6 +8,7 @@
 #include "app/strictmxd/role_resolve.h"
 #include "app/metrics.h"
 #include "app/strictmxd/dns_settings.h"
+#include "app/strictmxd/witness_run.h"
 #include "base/log.h"
 #include "base/require.h"
 #include "core/domain.h"
@@ -40,6 +41,7 @@ struct smx_role_resolve {
 	struct smx_worker *worker;
 	struct smx_store *store;
 	struct smx_socketmap_server *server;
+	struct smx_witness_run *witness; /* NULL: nothing is told */
 	struct smx_list listeners;
 	struct smx_lookup lookup;
 	struct event *timer;
@@ -260,12 +262,56 @@ log_finding(struct smx_role_resolve *r, const struct smx_lookup_event *e)
 	    e->policy == NULL ? "" : "; the cached policy stays in force");
 }
 
+/* What is to be told in TLS reports. */
+static void
+tell_witness(struct smx_role_resolve *r, const struct smx_lookup_event *e)
+{
+	const char *word = e->kind == SMX_LOOKUP_FINDING
+	    ? smx_diag_row(e->diag.code)->tlsrpt
+	    : NULL;
+	struct smx_witness_policy policy = { .mode = SMX_STS_NONE };
+	enum smx_tlsrpt_result result;
+
+	if (e->policy != NULL) {
+		struct smx_postfix postfix =
+		    smx_cache_policy_postfix(e->policy);
+
+		policy.mode = (enum smx_sts_mode)e->policy->mode;
+		policy.mx = postfix.mx;
+		policy.lines = postfix.lines;
+	}
+	if (word != NULL &&
+	    smx_tlsrpt_result_parse(smx_slice_text(word), &result)) {
+		char storage[512];
+		struct smx_buf reason;
+
+		smx_buf_init_fixed(&reason, storage, sizeof(storage));
+		smx_buf_add_text(&reason, smx_diag_row(e->diag.code)->name);
+		if (e->detail.n > 0 && e->detail.n < sizeof(storage) / 2) {
+			smx_buf_add_text(&reason, ": ");
+			smx_buf_add(&reason, e->detail);
+		}
+		smx_witness_run_failure(r->witness, e->domain,
+		    e->policy != NULL ? &policy : NULL, result,
+		    smx_buf_slice(&reason));
+	} else if (e->policy != NULL &&
+	    (e->kind == SMX_LOOKUP_POLICY_NEW ||
+		e->kind == SMX_LOOKUP_POLICY_CHANGED ||
+		e->kind == SMX_LOOKUP_MAIL)) {
+		smx_witness_run_mail(r->witness, e->domain, &policy);
+	}
+}
+
 static void
 on_event(void *self, const struct smx_lookup_event *e)
 {
 	struct smx_role_resolve *r = self;
 
+	if (r->witness != NULL)
+		tell_witness(r, e);
 	switch (e->kind) {
+	case SMX_LOOKUP_MAIL:
+		break;
 	case SMX_LOOKUP_POLICY_NEW:
 		r->metrics.policies_found++;
 		log_policy(e, "policy found", SMX_LOG_INFO);
@@ -574,6 +620,10 @@ start_all(struct smx_role_resolve *r, struct smx_buf *reason)
 		return rc;
 	r->lookup.dns = smx_worker_dns_port(r->worker);
 	r->lookup.https = smx_worker_https_port(r->worker);
+	if (smx_witness_run_is_wanted(r->config))
+		rc = smx_witness_run_start(r->config, &r->witness, reason);
+	if (rc < 0)
+		return rc;
 	r->timer = event_new(r->base, -1, 0, on_timer, r);
 	if (r->timer == NULL)
 		return -SMX_ENOMEM;
@@ -611,16 +661,22 @@ smx_role_resolve_reload(struct smx_role_resolve *r,
     const struct smx_config *config, struct smx_buf *reason)
 {
 	struct smx_worker_settings settings = worker_settings(config);
+	struct smx_witness_run *witness = NULL;
 	int rc = listen_all(r, config, reason);
 
+	if (rc == 0 && smx_witness_run_is_wanted(config))
+		rc = smx_witness_run_start(config, &witness, reason);
 	if (rc == 0)
 		rc = smx_worker_set(r->worker, &settings, reason);
 	if (rc < 0) {
+		smx_witness_run_stop(&witness);
 		/* Close what was opened for it, and keep all that was. */
 		keep_listeners(r);
 		return rc;
 	}
 	sweep_listeners(r);
+	smx_witness_run_stop(&r->witness);
+	r->witness = witness;
 	r->lookup.settings = lookup_settings(config);
 	if (strcmp(config->top_store, r->config->top_store) != 0)
 		smx_log(SMX_LOG_WARNING,
@@ -646,6 +702,8 @@ smx_role_resolve_log(const struct smx_role_resolve *r)
 	    (unsigned long long)counts.malformed,
 	    (unsigned long long)counts.timed_out);
 	smx_metrics_log(&r->metrics);
+	if (r->witness != NULL)
+		smx_witness_run_log(r->witness);
 }
 
 void
@@ -668,6 +726,7 @@ smx_role_resolve_stop(struct smx_role_resolve **rp)
 	smx_socketmap_server_free(&r->server);
 	smx_lookup_done(&r->lookup);
 	smx_worker_free(&r->worker);
+	smx_witness_run_stop(&r->witness);
 	lost = smx_store_close(&r->store);
 	if (lost > 0)
 		smx_log(SMX_LOG_ERROR,

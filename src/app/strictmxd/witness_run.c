@@ -1,0 +1,338 @@
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "app/strictmxd/witness_run.h"
+#include "app/strictmxd/dns_settings.h"
+#include "base/log.h"
+#include "base/require.h"
+#include "io/address.h"
+#include "io/clock.h"
+#include "io/mailbox.h"
+#include "io/probe_smtp.h"
+
+/* News on their way to the thread; more are dropped. */
+#define NEWS_MAX 1000
+/* Polite: few sessions at once, one with an address. */
+#define SESSION_MAX 20
+
+struct smx_witness_run {
+	struct event_base *base;
+	struct smx_mailbox *mailbox;
+	struct smx_dns *dns;
+	struct smx_probe_smtp *probe;
+	struct smx_witness witness;
+	pthread_t thread;
+	bool is_started;
+	int fd;
+	struct smx_address collect;
+	atomic_uint news;
+	uint64_t sent, lost;
+	bool lost_told;
+	char host[256];
+};
+
+/* What loop A has to say; its texts are behind it. */
+struct news {
+	struct smx_message message;
+	struct smx_witness_run *run;
+	bool is_failure;
+	bool has_policy;
+	enum smx_tlsrpt_result result;
+	struct smx_slice domain, reason;
+	struct smx_witness_policy policy;
+};
+
+static void
+run_news(struct smx_message *m)
+{
+	struct news *n = SMX_ELEMENT(m, struct news, message);
+	struct smx_witness_run *r = n->run;
+	struct smx_now now = smx_clock_now();
+
+	atomic_fetch_sub(&r->news, 1);
+	if (n->is_failure)
+		smx_witness_failure(&r->witness, n->domain,
+		    n->has_policy ? &n->policy : NULL, n->result, n->reason,
+		    now);
+	else
+		smx_witness_mail(&r->witness, n->domain, &n->policy, now);
+	free(n);
+}
+
+static struct smx_slice
+keep(char **at, struct smx_slice text)
+{
+	struct smx_slice kept = { *at, text.n };
+
+	if (text.n > 0)
+		memcpy(*at, text.p, text.n);
+	*at += text.n;
+	return kept;
+}
+
+static void
+post(struct smx_witness_run *r, const struct news *news)
+{
+	size_t bytes = news->domain.n + news->reason.n + news->policy.mx.n +
+	    news->policy.lines.n;
+	struct news *n;
+	char *at;
+
+	if (atomic_load(&r->news) >= NEWS_MAX)
+		return;
+	n = malloc(sizeof(*n) + bytes);
+	if (n == NULL)
+		return;
+	*n = *news;
+	at = (char *)(n + 1);
+	n->domain = keep(&at, news->domain);
+	n->reason = keep(&at, news->reason);
+	n->policy.mx = keep(&at, news->policy.mx);
+	n->policy.lines = keep(&at, news->policy.lines);
+	n->run = r;
+	n->message.run = run_news;
+	atomic_fetch_add(&r->news, 1);
+	smx_mailbox_post(r->mailbox, &n->message);
+}
+
+void
+smx_witness_run_failure(struct smx_witness_run *r, struct smx_slice domain,
+    const struct smx_witness_policy *policy, enum smx_tlsrpt_result result,
+    struct smx_slice reason)
+{
+	struct news news = { .is_failure = true,
+		.has_policy = policy != NULL,
+		.result = result,
+		.domain = domain,
+		.reason = reason };
+
+	if (policy != NULL)
+		news.policy = *policy;
+	post(r, &news);
+}
+
+void
+smx_witness_run_mail(struct smx_witness_run *r, struct smx_slice domain,
+    const struct smx_witness_policy *policy)
+{
+	post(r, &(struct news){ .domain = domain, .policy = *policy });
+}
+
+/* To role collect, as an MTA does it: without waiting. */
+static void
+emit(void *self, const struct smx_tlsrpt_event *event)
+{
+	struct smx_witness_run *r = self;
+	struct smx_buf datagram;
+	ssize_t n = -1;
+
+	smx_buf_init(&datagram, SMX_TLSRPT_DATAGRAM_MAX);
+	smx_tlsrpt_event_print(event, &datagram);
+	if (smx_buf_status(&datagram) == 0)
+		n = sendto(r->fd, datagram.p, datagram.n,
+		    MSG_DONTWAIT | MSG_NOSIGNAL, &r->collect.u.any,
+		    r->collect.bytes);
+	if (n < 0) {
+		r->lost++;
+		if (!r->lost_told)
+			smx_log(SMX_LOG_WARNING,
+			    "events for TLS reports can't be handed to role "
+			    "collect at %s: %s",
+			    r->collect.u.local.sun_path, strerror(errno));
+	} else {
+		r->sent++;
+	}
+	/* Said again only after one went through. */
+	r->lost_told = n < 0;
+	smx_buf_done(&datagram);
+}
+
+/* That of the setting, or else of role collect in the same configuration. */
+static const char *
+socket_of(const struct smx_config *c)
+{
+	if (c->resolve_events_to[0] != '\0')
+		return c->resolve_events_to;
+	return c->has_section[SMX_CONFIG_SECTION_COLLECT] ? c->collect_listen[0]
+							  : NULL;
+}
+
+bool
+smx_witness_run_is_wanted(const struct smx_config *c)
+{
+	return socket_of(c) != NULL;
+}
+
+static void *
+run(void *arg)
+{
+	struct smx_witness_run *r = arg;
+
+	event_base_loop(r->base, EVLOOP_NO_EXIT_ON_EMPTY);
+	return NULL;
+}
+
+static int
+start_thread(struct smx_witness_run *r)
+{
+	sigset_t all, old;
+
+	/* Signals are the main thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r->is_started = pthread_create(&r->thread, NULL, run, r) == 0;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return r->is_started ? 0 : -SMX_ENOMEM;
+}
+
+static int
+start_clients(struct smx_witness_run *r, const struct smx_config *c,
+    struct smx_buf *reason)
+{
+	struct smx_dns_settings dns = smx_dns_settings(c);
+	struct smx_probe_smtp_settings probe = {
+		.ca_file = c->resolve_ca_file,
+		.ehlo_name = r->host,
+		.port = (uint16_t)c->resolve_smtp_port,
+		.allow_private_addresses = c->resolve_allow_private_addresses,
+		.session_max = SESSION_MAX,
+		.address_max = 1,
+	};
+	int rc;
+
+	if (gethostname(r->host, sizeof(r->host) - 1) < 0)
+		return -SMX_EIO;
+	rc = smx_dns_new(r->base, &dns, &r->dns, reason);
+	if (rc == 0)
+		rc = smx_probe_smtp_new(r->base, &probe, &r->probe, reason);
+	if (rc < 0)
+		return rc;
+	r->witness.dns = smx_dns_as_port(r->dns);
+	r->witness.probe = smx_probe_smtp_port(r->probe);
+	r->witness.emit = emit;
+	r->witness.emit_self = r;
+	r->witness.probes = c->resolve_testing_probe;
+	return 0;
+}
+
+static int
+start_all(struct smx_witness_run *r, const struct smx_config *config,
+    struct smx_buf *reason)
+{
+	uint64_t seed[2];
+	int rc = smx_address_parse(socket_of(config), &r->collect, reason);
+
+	if (rc < 0)
+		return rc;
+	if (getrandom(seed, sizeof(seed), 0) < 0)
+		return -SMX_EIO;
+	rc = smx_witness_init(&r->witness, seed);
+	if (rc < 0)
+		return rc;
+	r->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	r->base = event_base_new();
+	if (r->fd < 0 || r->base == NULL)
+		return -SMX_ENOMEM;
+	rc = smx_mailbox_new(r->base, &r->mailbox);
+	if (rc == 0)
+		rc = start_clients(r, config, reason);
+	return rc == 0 ? start_thread(r) : rc;
+}
+
+int
+smx_witness_run_start(const struct smx_config *config,
+    struct smx_witness_run **ret, struct smx_buf *reason)
+{
+	struct smx_witness_run *r = calloc(1, sizeof(*r));
+	int rc;
+
+	if (r == NULL)
+		return -SMX_ENOMEM;
+	r->fd = -1;
+	smx_list_init(&r->witness.recent);
+	rc = start_all(r, config, reason);
+	if (rc < 0)
+		smx_witness_run_stop(&r);
+	else
+		*ret = r;
+	return rc;
+}
+
+struct order {
+	struct smx_message message;
+	struct smx_witness_run *run;
+};
+
+static void
+order(struct smx_witness_run *r, void (*carry_out)(struct smx_message *))
+{
+	struct order *o = malloc(sizeof(*o));
+
+	SMX_REQUIRE(o != NULL);
+	*o = (struct order){ { .run = carry_out }, r };
+	smx_mailbox_post(r->mailbox, &o->message);
+}
+
+static void
+run_stop(struct smx_message *m)
+{
+	struct order *o = SMX_ELEMENT(m, struct order, message);
+
+	event_base_loopbreak(o->run->base);
+	free(o);
+}
+
+static void
+run_log(struct smx_message *m)
+{
+	struct order *o = SMX_ELEMENT(m, struct order, message);
+	const struct smx_witness_run *r = o->run;
+
+	smx_log(SMX_LOG_INFO,
+	    "witness: %zu domains, %" PRIu64 " looks at MX hosts, %" PRIu64
+	    " sessions, %" PRIu64 " events handed to role collect, %" PRIu64
+	    " lost",
+	    r->witness.domains.count, r->witness.visits, r->witness.sessions,
+	    r->sent, r->lost);
+	free(o);
+}
+
+void
+smx_witness_run_log(struct smx_witness_run *r)
+{
+	order(r, run_log);
+}
+
+void
+smx_witness_run_stop(struct smx_witness_run **rp)
+{
+	struct smx_witness_run *r = *rp;
+
+	if (r == NULL)
+		return;
+	if (r->is_started) {
+		order(r, run_stop);
+		pthread_join(r->thread, NULL);
+	}
+	/* It runs what is left in it, and that asks the two others. */
+	smx_mailbox_free(&r->mailbox);
+	smx_dns_free(&r->dns);
+	smx_probe_smtp_free(&r->probe);
+	if (r->witness.domains.slots != NULL)
+		smx_witness_done(&r->witness);
+	if (r->base != NULL)
+		event_base_free(r->base);
+	if (r->fd >= 0)
+		close(r->fd);
+	free(r);
+	*rp = NULL;
+}

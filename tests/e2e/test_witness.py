@@ -1,0 +1,156 @@
+"""What strictmxd itself tells in TLS reports: events for role collect.
+
+A real daemon, real DNS, policy hosts and mail servers; the socket of role
+collect is ours.
+"""
+
+import json
+import socket
+import time
+
+import pytest
+
+import checkworld
+from check_site import HOSTER, Mx, Site
+from daemon import Strictmxd
+
+REASON = "failure_reason"
+QUIET_S = 1.5
+
+# Domain -> what its site has besides, the code of libtlsrpt that is told
+# (0: a session that went well; None: nothing), and a part of the reason.
+SOUND = {"mode": "testing", "mx": (Mx(),)}
+CASES = {
+    "testing-good": (SOUND, 0, ""),
+    "testing-expired": (
+        {"mode": "testing", "mx": (Mx(certificate="expired"),)},
+        204,
+        "expired",
+    ),
+    "testing-name": (
+        {"mode": "testing", "mx": (Mx(certificate="other-name"),)},
+        202,
+        "ostname mismatch",
+    ),
+    "testing-untrusted": (
+        {"mode": "testing", "mx": (Mx(certificate="self-signed"),)},
+        203,
+        "self-signed",
+    ),
+    "testing-plain": (
+        {"mode": "testing", "mx": (Mx(script="smtp-no-starttls"),)},
+        201,
+        "",
+    ),
+    "testing-outside": (
+        {"mode": "testing", "mx": (Mx(),), "patterns": ("mx.elsewhere.test",)},
+        205,
+        "sts-mx-mismatch",
+    ),
+    "enforce-outside": (
+        {"mx": (HOSTER,), "patterns": ("mx.elsewhere.test",)},
+        205,
+        "sts-mx-mismatch",
+    ),
+    # Postfix itself tells of its sessions under an enforced policy.
+    "enforce-good": ({"mx": (Mx(),)}, None, ""),
+    "enforce-expired": ({"mx": (Mx(certificate="expired"),)}, None, ""),
+    "host-expired": ({"web_certificate": "expired"}, 303, "expired"),
+    "host-refused": ({"web": ("refused",)}, 301, "refused"),
+    "policy-wrong": ({"policy": "version: STSv2\n"}, 302, "policy-version"),
+    # Nobody asked to be told, or could be.
+    "silent-expired": (
+        {"mode": "testing", "mx": (Mx(certificate="expired"),), "tlsrpt": ()},
+        None,
+        "",
+    ),
+    "silent-host": ({"web_certificate": "expired", "tlsrpt": ()}, None, ""),
+    # A mail server that can't be reached is no news about TLS.
+    "testing-refused": (
+        {"mode": "testing", "mx": (Mx(addresses=("refused",)),)},
+        None,
+        "",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def witness_world():
+    """A domain for each case."""
+    sites = [Site(f"{name}.test", **case[0]) for name, case in CASES.items()]
+    with checkworld.CheckWorld("w", sites=sites) as raised:
+        yield raised
+
+
+def datagrams(sock, count, timeout):
+    """What arrives, until there are so many and it is quiet then."""
+    found = []
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        sock.settimeout(QUIET_S if len(found) >= count else 0.2)
+        try:
+            found.append(json.loads(sock.recv(300000)))
+        except TimeoutError:
+            if len(found) >= count:
+                break
+    return found
+
+
+@pytest.fixture(scope="module")
+def told(witness_world):
+    """Domain -> its datagrams, after one look-up of each."""
+    path = witness_world.namespace.folder / "tlsrpt"
+    expected = sum(case[1] is not None for case in CASES.values())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(path))
+        daemon = Strictmxd(witness_world, "witness", events_to=f"unix:{path}")
+        daemon.start()
+        for name in CASES:
+            daemon.query(f"{name}.test")
+        found = datagrams(sock, expected, 30)
+        # Asked again at once, nothing more is told.
+        for name in CASES:
+            daemon.query(f"{name}.test")
+        again = datagrams(sock, 0, 2 * QUIET_S)
+        daemon.check_healthy()
+        assert daemon.stop() == 0
+    by_domain = {f"{name}.test": [] for name in CASES}
+    for datagram in found:
+        by_domain[datagram["d"]].append(datagram)
+    by_domain["again"] = again
+    return by_domain
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_told(told, name):
+    """One session that says what is wrong, or none at all."""
+    site, code, reason = CASES[name]
+    mine = told[f"{name}.test"]
+    if code is None:
+        assert mine == []
+        return
+    (datagram,) = mine
+    assert datagram["pr"].startswith("v=TLSRPTv1")
+    (policy,) = datagram["policies"]
+    assert policy["policy-type"] == 2
+    assert policy["policy-domain"] == f"{name}.test"
+    assert policy["f"] == (code != 0)
+    if code in (0, 201, 202, 203, 204, 205):
+        assert f"mode: {site.get('mode', 'enforce')}" in policy["policy-string"]
+        assert policy["mx-host"]
+    if code == 0:
+        assert "failure-details" not in policy
+        return
+    (failure,) = policy["failure-details"]
+    assert failure["c"] == code
+    assert reason in failure.get("f", "")
+    if code < 300:
+        assert failure["n"] in (f"mx.{name}.test", HOSTER)
+    if code in (201, 202, 203, 204):
+        assert failure["r"].startswith("10.90.")
+        assert failure["h"] == f"mx.{name}.test"
+
+
+def test_not_told_twice(told):
+    """MX hosts are looked at once an hour, failures remembered."""
+    assert told["again"] == []
