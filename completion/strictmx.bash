@@ -43,7 +43,7 @@ _strictmx_offer_value()
 		;;
 	check:--colour | check:--color) _strictmx_offer "auto always never" "$2" ;;
 	inspect:-t | inspect:--type)
-		_strictmx_offer "record policy tlsrpt-record" "$2"
+		_strictmx_offer "record policy tlsrpt-record report" "$2"
 		;;
 	query:-m | query:--map)
 		_strictmx_offer "strictmx strictmx-plain" "$2"

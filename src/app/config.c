@@ -243,6 +243,13 @@ check_text(cfg_t *cfg, size_t i, const char *value)
 		    value);
 		return -1;
 	}
+	if (i == SMX_SETTING_resolve_mail_log && value[0] != '\0' &&
+	    value[0] != '/' && strcmp(value, "journal") != 0) {
+		cfg_error(cfg,
+		    "mail_log = \"%s\": write an absolute path, or \"journal\"",
+		    value);
+		return -1;
+	}
 	if (strcmp(rows[i].name, "socket_mode") == 0) {
 		char *end;
 		long mode = strtol(value, &end, 8);

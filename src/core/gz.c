@@ -66,40 +66,51 @@ smx_gz_write(struct smx_slice bytes, struct smx_buf *out)
 	return rc;
 }
 
-/* Inflate into the buffer, as far as it may grow. */
+/* Inflate into the buffer, which may grow by @p left bytes. */
 static int
-inflate_some(z_stream *z, size_t max, struct smx_buf *out, int *ret_zlib)
+inflate_some(z_stream *z, size_t left, struct smx_buf *out, int *ret_zlib)
 {
-	size_t room = max - out->n < CHUNK ? max - out->n : CHUNK;
-	char *to;
+	size_t room = left < CHUNK ? left : CHUNK;
+	char beyond, *to = &beyond;
 
-	/* One octet more tells that there is too much. */
-	to = smx_buf_reserve(out, room + 1);
-	if (to == NULL)
-		return smx_buf_status(out);
+	if (room > 0) {
+		to = smx_buf_reserve(out, room);
+		if (to == NULL)
+			return smx_buf_status(out);
+	}
 	z->next_out = (Bytef *)to;
-	z->avail_out = (uInt)room + 1;
+	z->avail_out = room > 0 ? (uInt)room : 1;
 	*ret_zlib = inflate(z, Z_NO_FLUSH);
-	if (z->avail_out == 0 && room < CHUNK)
+	if (room > 0)
+		out->n += room - z->avail_out;
+	else if (z->avail_out == 0)
 		return -SMX_ELIMIT;
-	out->n += room + 1 - z->avail_out;
-	if (*ret_zlib == Z_BUF_ERROR)
-		return -SMX_EPARSE;
 	return status_of(*ret_zlib);
+}
+
+/* How far the buffer may be filled from an input of so many bytes. */
+static size_t
+limit_of(size_t bytes, const struct smx_buf *out)
+{
+	size_t more = bytes < SMX_GZ_INFLATED_MAX / SMX_GZ_RATIO_MAX
+	    ? bytes * SMX_GZ_RATIO_MAX
+	    : SMX_GZ_INFLATED_MAX;
+
+	return more < out->max - out->n ? out->n + more : out->max;
 }
 
 int
 smx_gz_read(struct smx_slice bytes, struct smx_buf *out)
 {
-	size_t max = out->n;
+	size_t begin = out->n, limit;
 	z_stream z = { .next_in = NULL };
 	int zlib = Z_OK, rc;
 
+	if (smx_buf_status(out) < 0)
+		return smx_buf_status(out);
 	if (bytes.n > SMX_GZ_BYTES_MAX)
 		return -SMX_ELIMIT;
-	max += bytes.n < SMX_GZ_INFLATED_MAX / SMX_GZ_RATIO_MAX
-	    ? bytes.n * SMX_GZ_RATIO_MAX
-	    : SMX_GZ_INFLATED_MAX;
+	limit = limit_of(bytes.n, out);
 	rc = status_of(inflateInit2(&z, WINDOW_BITS));
 	if (rc < 0)
 		return rc;
@@ -109,8 +120,10 @@ smx_gz_read(struct smx_slice bytes, struct smx_buf *out)
 		if (zlib == Z_STREAM_END)
 			rc = status_of(inflateReset(&z));
 		if (rc == 0)
-			rc = inflate_some(&z, max, out, &zlib);
+			rc = inflate_some(&z, limit - out->n, out, &zlib);
 	}
 	inflateEnd(&z);
+	if (rc < 0)
+		out->n = begin;
 	return rc;
 }

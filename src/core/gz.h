@@ -27,7 +27,7 @@ bool smx_gz_is(struct smx_slice bytes);
 int smx_gz_write(struct smx_slice bytes, struct smx_buf *out) SMX_CHECKED;
 
 /**
- * Append what was compressed, all members of it.
+ * Append what was compressed, all members of it. On failure nothing is appended.
  *
  * @retval 0
  * @retval -SMX_EPARSE  damaged, cut off, or something else behind it.

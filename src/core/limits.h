@@ -42,6 +42,17 @@
 #define SMX_TLSRPT_EVENT_LINES_MAX    200
 #define SMX_TLSRPT_EVENT_TEXT_MAX     512
 
+/** A TLS report that is read: octets of it, as JSON; policies that are kept,
+ * and in all of them failures, and lines of policy-string and mx-host; octets
+ * of any text; what its parser may take: the texts once more, and the rest. */
+#define SMX_TLSRPT_READ_BYTES_MAX    SMX_GZ_INFLATED_MAX
+#define SMX_TLSRPT_READ_POLICIES_MAX 10000
+#define SMX_TLSRPT_READ_FAILURES_MAX 100000
+#define SMX_TLSRPT_READ_LINES_MAX    100000
+#define SMX_TLSRPT_READ_TEXT_MAX     65536
+#define SMX_TLSRPT_READ_ARENA_MAX \
+	(SMX_TLSRPT_READ_BYTES_MAX + ((size_t)64 << 20))
+
 /** gzip: octets of the compressed, of the inflated, and how many times the
  * compressed that may be. */
 #define SMX_GZ_BYTES_MAX    ((size_t)10 << 20)

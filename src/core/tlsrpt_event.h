@@ -21,6 +21,7 @@
 #include "base/slice.h"
 #include "core/domain.h"
 #include "core/limits.h"
+#include "core/tlsrpt_policy_type.h"
 #include "core/tlsrpt_result.h"
 
 /** A row of failure-details (RFC 8460, 4.4). What is not known is empty. */

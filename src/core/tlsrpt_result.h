@@ -1,6 +1,6 @@
 /**
- * The words of TLS reports: policy types and result types (RFC 8460, 4.2 to
- * 4.4), and the numbers that libtlsrpt's datagrams have for them.
+ * The result types of TLS reports (RFC 8460, 4.3), and the numbers that
+ * libtlsrpt's datagrams have for them.
  *
  * Layer:   core.
  */
@@ -11,12 +11,6 @@
 #include <stdint.h>
 
 #include "base/slice.h"
-
-enum smx_tlsrpt_policy_type {
-	SMX_TLSRPT_NO_POLICY_FOUND,
-	SMX_TLSRPT_STS,
-	SMX_TLSRPT_TLSA,
-};
 
 /** Result types, in the order of RFC 8460, 4.3. */
 enum smx_tlsrpt_result {
@@ -34,18 +28,6 @@ enum smx_tlsrpt_result {
 };
 
 #define SMX_TLSRPT_RESULT_COUNT (SMX_TLSRPT_STS_WEBPKI_INVALID + 1)
-
-/** @return "sts", "tlsa" or "no-policy-found". */
-const char *smx_tlsrpt_policy_type_text(enum smx_tlsrpt_policy_type type);
-
-/** @return false when it is none of these words, in any case of letters. */
-bool smx_tlsrpt_policy_type_parse(struct smx_slice text,
-    enum smx_tlsrpt_policy_type *ret);
-
-/** Of libtlsrpt's number: 1 tlsa, 2 sts, 9 no-policy-found. */
-bool smx_tlsrpt_policy_type_from_number(int64_t number,
-    enum smx_tlsrpt_policy_type *ret);
-unsigned smx_tlsrpt_policy_type_number(enum smx_tlsrpt_policy_type type);
 
 /** @return the word, as "certificate-expired". */
 const char *smx_tlsrpt_result_text(enum smx_tlsrpt_result result);

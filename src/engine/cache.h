@@ -28,8 +28,7 @@ struct smx_cache_policy {
 	smx_time refresh_due; /* mono; SMX_NEVER: not refreshed */
 	uint64_t body_hash;   /* to notice a change under an unchanged id */
 	uint32_t max_age_s;
-	/* Unless its mode is none: what Postfix is told when it is enforced
-	 * (core/postfix.h). */
+	/* What Postfix is told in mode enforce (core/postfix.h). */
 	uint32_t mx_bytes, mx_count, wildcard_count;
 	uint32_t lines_bytes, line_count;
 	uint8_t id_bytes;
@@ -86,8 +85,7 @@ smx_cache_policy_id(const struct smx_cache_policy *p)
 	return (struct smx_slice){ p->bytes, p->id_bytes };
 }
 
-/** What Postfix is told of a policy in mode enforce, and would be of one in
- * testing; borrows from @p p. */
+/** Of a policy in mode enforce or testing; borrows from @p p. */
 struct smx_postfix smx_cache_policy_postfix(const struct smx_cache_policy *p);
 
 struct smx_cache_entry *smx_cache_find(const struct smx_cache *c,

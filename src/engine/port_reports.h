@@ -16,6 +16,7 @@
 #include "base/slice.h"
 #include "base/status.h"
 #include "base/when.h"
+#include "core/tlsrpt_policy_type.h"
 #include "core/tlsrpt_result.h"
 
 /** What was counted for one Policy Domain on one day. */

@@ -25,49 +25,13 @@ smx_tally_init(struct smx_tally *t, const uint64_t seed[2])
 	return 0;
 }
 
-static void
-row_free(struct smx_tally_row *row)
-{
-	free((char *)(uintptr_t)row->record.p);
-	free(row);
-}
-
-void
-smx_tally_batch_free(struct smx_tally_batch *b)
-{
-	struct smx_list *node = b->rows.next;
-
-	while (node != &b->rows) {
-		struct smx_tally_row *row = SMX_ELEMENT(node,
-		    struct smx_tally_row, link);
-
-		node = node->next;
-		row_free(row);
-	}
-	smx_list_init(&b->rows);
-	b->row_count = 0;
-}
-
 void
 smx_tally_done(struct smx_tally *t)
 {
-	smx_tally_batch_free(&t->batch);
+	smx_port_tally_free(&t->batch);
 	smx_map_done(&t->map);
 	free(t->scratch);
 	t->scratch = NULL;
-}
-
-/* Move a list; both ends of it point to its head. */
-static void
-move_rows(struct smx_list *to, struct smx_list *from)
-{
-	smx_list_init(to);
-	if (smx_list_is_empty(from))
-		return;
-	*to = *from;
-	to->next->prev = to;
-	to->prev->next = to;
-	smx_list_init(from);
 }
 
 int
@@ -82,21 +46,9 @@ smx_tally_take(struct smx_tally *t, struct smx_tally_batch *ret)
 	 * the same for few and for many. */
 	smx_map_done(&t->map);
 	t->map = fresh;
-	*ret = t->batch;
-	move_rows(&ret->rows, &t->batch.rows);
-	t->batch = (struct smx_tally_batch){ .row_count = 0 };
-	smx_list_init(&t->batch.rows);
+	smx_port_tally_move(ret, &t->batch);
 	t->bytes = 0;
 	return 0;
-}
-
-void
-smx_tally_batch_move(struct smx_tally_batch *to, struct smx_tally_batch *from)
-{
-	*to = *from;
-	move_rows(&to->rows, &from->rows);
-	*from = (struct smx_tally_batch){ .row_count = 0 };
-	smx_list_init(&from->rows);
 }
 
 /* Begin a key in the scratch space; its text is appended. */

@@ -5,14 +5,15 @@
 #include "core/sts_match.h"
 #include "core/tlsrpt_txt.h"
 
-/* Failures of one domain that wait for its record. */
-#define WAITING_MAX 8
+/* Sessions of one domain that wait for its record. */
+#define WAITING_MAX 100
 
-/* A failure to be told once the record is known. */
+/* A session to be told of once the record is known. */
 struct waiting {
 	struct smx_list link;
-	enum smx_tlsrpt_result result;
-	struct smx_slice reason; /* behind it */
+	enum smx_tlsrpt_policy_type type;
+	bool is_failure;
+	struct smx_tlsrpt_failure failure; /* its texts are behind it */
 };
 
 struct host {
@@ -183,13 +184,14 @@ cut(struct smx_slice text, char end, struct smx_tlsrpt_line *lines, size_t max)
 
 /* Tell of one session; @p failure may be NULL. */
 static void
-emit(struct domain *d, const struct smx_tlsrpt_failure *failure)
+emit(struct domain *d, enum smx_tlsrpt_policy_type type,
+    const struct smx_tlsrpt_failure *failure)
 {
 	struct smx_tlsrpt_line strings[SMX_TLSRPT_EVENT_LINES_MAX];
 	struct smx_tlsrpt_line mx[SMX_TLSRPT_EVENT_LINES_MAX];
 	struct smx_tlsrpt_event_failure row = { .next = NULL };
 	struct smx_tlsrpt_event_policy policy = {
-		.type = SMX_TLSRPT_STS,
+		.type = type,
 		.policy_string = cut(d->lines, '\n', strings,
 		    SMX_TLSRPT_EVENT_LINES_MAX),
 		.mx_host = cut(d->mx, ':', mx, SMX_TLSRPT_EVENT_LINES_MAX),
@@ -215,11 +217,10 @@ tell_waiting(struct domain *d)
 {
 	for (struct smx_list *node = d->waiting.next;
 	     d->record.n > 0 && node != &d->waiting; node = node->next) {
-		struct waiting *f = SMX_ELEMENT(node, struct waiting, link);
-		struct smx_tlsrpt_failure failure = { .result = f->result,
-			.failure_reason_code = f->reason };
+		const struct waiting *f = SMX_ELEMENT(node, struct waiting,
+		    link);
 
-		emit(d, &failure);
+		emit(d, f->type, f->is_failure ? &f->failure : NULL);
 	}
 	drop_waiting(d);
 }
@@ -307,7 +308,7 @@ on_probed(void *arg, const struct smx_probe_answer *answer)
 	smx_ip_print(&v->addresses[v->address_at], &ip);
 	failure.receiving_ip = smx_buf_slice(&ip);
 	if (judge(answer, &failure, &is_good))
-		emit(d, is_good ? NULL : &failure);
+		emit(d, SMX_TLSRPT_STS, is_good ? NULL : &failure);
 	v->at++;
 	next_host(d);
 }
@@ -371,7 +372,7 @@ tell_mismatch(struct domain *d, const struct host *h)
 		.failure_reason_code = SMX_SLICE("sts-mx-mismatch"),
 	};
 
-	emit(d, &failure);
+	emit(d, SMX_TLSRPT_STS, &failure);
 }
 
 static void
@@ -513,33 +514,51 @@ set_policy(struct domain *d, const struct smx_witness_policy *policy)
 	set_slice(&d->lines, policy->lines);
 }
 
-static void
-wait_with(struct domain *d, enum smx_tlsrpt_result result,
-    struct smx_slice reason)
+static struct smx_slice
+keep(char **at, struct smx_slice text)
 {
+	struct smx_slice kept = { *at, text.n };
+
+	if (text.n > 0)
+		memcpy(*at, text.p, text.n);
+	*at += text.n;
+	return kept;
+}
+
+/* @p failure may be NULL. */
+static void
+wait_with(struct domain *d, enum smx_tlsrpt_policy_type type,
+    const struct smx_tlsrpt_failure *failure)
+{
+	static const struct smx_tlsrpt_failure none = { 0 };
+	const struct smx_tlsrpt_failure *from = failure != NULL ? failure
+								: &none;
 	struct waiting *f;
-	char *text;
+	char *at;
 
 	if (d->waiting_count == WAITING_MAX)
 		return;
-	if (reason.n > SMX_TLSRPT_EVENT_TEXT_MAX)
-		reason.n = SMX_TLSRPT_EVENT_TEXT_MAX;
-	f = malloc(sizeof(*f) + reason.n);
+	f = malloc(sizeof(*f) + from->receiving_mx_hostname.n +
+	    from->receiving_ip.n + from->failure_reason_code.n);
 	if (f == NULL)
 		return;
-	text = (char *)(f + 1);
-	if (reason.n > 0)
-		memcpy(text, reason.p, reason.n);
-	f->result = result;
-	f->reason = smx_slice(text, reason.n);
+	at = (char *)(f + 1);
+	f->type = type;
+	f->is_failure = failure != NULL;
+	f->failure = (struct smx_tlsrpt_failure){
+		.result = from->result,
+		.receiving_mx_hostname = keep(&at, from->receiving_mx_hostname),
+		.receiving_ip = keep(&at, from->receiving_ip),
+		.failure_reason_code = keep(&at, from->failure_reason_code),
+	};
 	smx_list_push(&d->waiting, &f->link);
 	d->waiting_count++;
 }
 
 void
 smx_witness_failure(struct smx_witness *w, struct smx_slice domain,
-    const struct smx_witness_policy *policy, enum smx_tlsrpt_result result,
-    struct smx_slice reason, struct smx_now now)
+    const struct smx_witness_policy *policy,
+    const struct smx_tlsrpt_failure *failure, struct smx_now now)
 {
 	struct domain *d = touch(w, domain);
 
@@ -548,7 +567,24 @@ smx_witness_failure(struct smx_witness *w, struct smx_slice domain,
 	/* A visit under way is about the policy that it has begun with. */
 	if (d->visit == NULL)
 		set_policy(d, policy);
-	wait_with(d, result, reason);
+	wait_with(d, SMX_TLSRPT_STS, failure);
+	if (knows_record(d, now))
+		tell_waiting(d);
+}
+
+void
+smx_witness_session(struct smx_witness *w, struct smx_slice domain,
+    const struct smx_tlsrpt_failure *failure, struct smx_now now)
+{
+	struct domain *d = touch(w, domain);
+
+	if (d == NULL)
+		return;
+	/* In testing the MTA applied no policy. */
+	wait_with(d,
+	    d->mode == SMX_STS_ENFORCE ? SMX_TLSRPT_STS
+				       : SMX_TLSRPT_NO_POLICY_FOUND,
+	    failure);
 	if (knows_record(d, now))
 		tell_waiting(d);
 }

@@ -65,12 +65,21 @@ void smx_witness_done(struct smx_witness *w);
  * Fetching a policy failed.
  *
  * @param domain  canonical.
- * @param policy  in force all the same; NULL: none.
- * @param reason  in words.
+ * @param policy   in force all the same; NULL: none.
+ * @param failure  its result, and in words its failure_reason_code.
  */
 void smx_witness_failure(struct smx_witness *w, struct smx_slice domain,
-    const struct smx_witness_policy *policy, enum smx_tlsrpt_result result,
-    struct smx_slice reason, struct smx_now now);
+    const struct smx_witness_policy *policy,
+    const struct smx_tlsrpt_failure *failure, struct smx_now now);
+
+/**
+ * An MTA had a session with an MX host of a domain, says its log.
+ *
+ * @param domain   canonical.
+ * @param failure  NULL: TLS came about, as far as it was wanted.
+ */
+void smx_witness_session(struct smx_witness *w, struct smx_slice domain,
+    const struct smx_tlsrpt_failure *failure, struct smx_now now);
 
 /** Mail flows to a domain with a policy in force. */
 void smx_witness_mail(struct smx_witness *w, struct smx_slice domain,

@@ -331,7 +331,7 @@ run(void *arg)
 		if (rc == 0) {
 			s->counts.batches++;
 			s->counts.events += s->batch.events;
-			smx_tally_batch_free(&s->batch);
+			smx_port_tally_free(&s->batch);
 			s->is_busy = false;
 			continue;
 		}
@@ -370,7 +370,7 @@ store_free(struct smx_tally_store *s)
 	close_db(s);
 	pthread_cond_destroy(&s->wake);
 	pthread_mutex_destroy(&s->lock);
-	smx_tally_batch_free(&s->batch);
+	smx_port_tally_free(&s->batch);
 	free(s->path);
 	free(s);
 }
@@ -419,7 +419,7 @@ smx_tally_store_give(struct smx_tally_store *s, struct smx_tally_batch *b)
 {
 	pthread_mutex_lock(&s->lock);
 	SMX_REQUIRE(!s->is_busy);
-	smx_tally_batch_move(&s->batch, b);
+	smx_port_tally_move(&s->batch, b);
 	s->is_busy = true;
 	pthread_cond_signal(&s->wake);
 	pthread_mutex_unlock(&s->lock);
@@ -454,7 +454,7 @@ smx_tally_store_close(struct smx_tally_store **sp, struct smx_tally_batch *last)
 		lost += s->batch.events;
 	if (last->row_count > 0 && write_batch(s, last) < 0)
 		lost += last->events;
-	smx_tally_batch_free(last);
+	smx_port_tally_free(last);
 	store_free(s);
 	*sp = NULL;
 	return lost;

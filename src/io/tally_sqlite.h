@@ -15,7 +15,7 @@
 
 #include "base/buf.h"
 #include "base/status.h"
-#include "engine/tally.h"
+#include "engine/port_tally.h"
 
 struct smx_tally_store;
 

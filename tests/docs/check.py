@@ -15,6 +15,8 @@ DIAG = ROOT / "src/core/diag.def"
 
 # Where findings are raised that the daemon alone has.
 DAEMON_ONLY = {"lookup.c", "fetch.c", "refresh.c", "cache.c"}
+# Those about TLS reports are in docs/reports.md; reports.py looks there.
+OF_REPORTS = "core/tlsrpt_read*.c"
 
 # The rows of "What is bounded", and the constants that they tell.
 LIMITS = {
@@ -74,9 +76,11 @@ def table(text):
 
 def sections():
     """{code: (section, severity)} of what check can raise, as the sources have
-    it: what no file but the daemon's own raises is left out."""
+    it: what no file but the daemon's own, or that of reports, raises is left
+    out."""
     raised = set()
-    for path in (ROOT / "src").rglob("*.c"):
+    reports = set((ROOT / "src").glob(OF_REPORTS))
+    for path in set((ROOT / "src").rglob("*.c")) - reports:
         if path.name not in DAEMON_ONLY and path.parts[-2] != "strictmxd":
             text = path.read_text(encoding="utf-8")
             raised |= set(re.findall(r"\bSMX_DIAG_(\w+)", text))

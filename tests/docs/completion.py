@@ -67,9 +67,15 @@ class Completion(unittest.TestCase):
 
     def test_values(self):
         for line, expected in (
-            ("strictmx inspect --type=", {"record", "policy", "tlsrpt-record"}),
-            ("strictmx inspect --type=r", {"record"}),
-            ("strictmx inspect -t ", {"record", "policy", "tlsrpt-record"}),
+            (
+                "strictmx inspect --type=",
+                {"record", "policy", "tlsrpt-record", "report"},
+            ),
+            ("strictmx inspect --type=rec", {"record"}),
+            (
+                "strictmx inspect -t ",
+                {"record", "policy", "tlsrpt-record", "report"},
+            ),
             ("strictmx query --map=", {"strictmx", "strictmx-plain"}),
             ("strictmx query -m ", {"strictmx", "strictmx-plain"}),
             ("strictmx inspect -m ", set()),

@@ -19,6 +19,7 @@
 #include "core/sts_match.h"
 #include "core/sts_policy.h"
 #include "core/sts_txt.h"
+#include "core/tlsrpt_read.h"
 #include "core/tlsrpt_txt.h"
 
 static struct smx_diag items[SMX_DIAG_COUNT_MAX];
@@ -118,6 +119,15 @@ set_findings(json_t *got, struct smx_slice in, int rc)
 	set(got, "at", at);
 	set(got, "args", args);
 	set(got, "valid", json_boolean(!smx_diag_list_has_error(&diags)));
+}
+
+static bool
+is_found(enum smx_diag_code code)
+{
+	for (size_t i = 0; i < smx_diag_list_kept(&diags); i++)
+		if (items[i].code == code)
+			return true;
+	return false;
 }
 
 static void
@@ -240,6 +250,113 @@ run_tlsrpt_rrset(const json_t *row, json_t *got)
 		set(got, "valid", json_false());
 	for (size_t i = 0; i < count; i++)
 		release(records[i]);
+}
+
+static json_t *
+lines(const struct smx_tlsrpt_line *line)
+{
+	json_t *list = json_array();
+
+	for (; line != NULL; line = line->next)
+		json_array_append_new(list, text(line->text));
+	return list;
+}
+
+/* Of each row what is told, by the RFC's names without their hyphens. */
+static json_t *
+failure(const struct smx_tlsrpt_read_failure *f)
+{
+	const struct {
+		const char *name;
+		struct smx_slice text;
+	} members[] = {
+		{ "sending_mta_ip", f->row.sending_mta_ip },
+		{ "receiving_mx_hostname", f->row.receiving_mx_hostname },
+		{ "receiving_mx_helo", f->row.receiving_mx_helo },
+		{ "receiving_ip", f->row.receiving_ip },
+		{ "additional_information", f->row.additional_information },
+		{ "failure_reason_code", f->row.failure_reason_code },
+	};
+	json_t *row = json_object();
+
+	set(row, "count", json_integer((json_int_t)f->count));
+	set(row, "result", text(f->result_type));
+	SMX_REQUIRE(f->is_known ||
+	    f->row.result == SMX_TLSRPT_VALIDATION_FAILURE);
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		if (members[i].text.n > 0)
+			set(row, members[i].name, text(members[i].text));
+	return row;
+}
+
+static void
+set_policies(json_t *got, const struct smx_tlsrpt_read_report *r)
+{
+	json_t *domains = json_array(), *strings = json_array(),
+	       *hosts = json_array(), *totals = json_array(),
+	       *rows = json_array();
+
+	for (const struct smx_tlsrpt_read_policy *p = r->policies; p != NULL;
+	     p = p->next) {
+		json_t *list = json_array();
+
+		for (const struct smx_tlsrpt_read_failure *f = p->failures;
+		     f != NULL; f = f->next)
+			json_array_append_new(list, failure(f));
+		json_array_append_new(rows, list);
+		json_array_append_new(domains,
+		    json_pack("[o, o, b]", text(p->domain),
+			text(p->policy_type), p->is_known));
+		json_array_append_new(strings, lines(p->policy_string));
+		json_array_append_new(hosts, lines(p->mx_host));
+		json_array_append_new(totals,
+		    json_pack("[I, I]", (json_int_t)p->success,
+			(json_int_t)p->failure));
+	}
+	set(got, "policies", domains);
+	set(got, "policy_string", strings);
+	set(got, "mx_host", hosts);
+	set(got, "totals", totals);
+	set(got, "failures", rows);
+}
+
+static void
+set_report(json_t *got, const struct smx_tlsrpt_read_report *r)
+{
+	set(got, "organization", text(r->organization_name));
+	set(got, "contact", text(r->contact_info));
+	set(got, "id", text(r->report_id));
+	set(got, "start", r->has_start ? json_integer(r->start) : json_null());
+	set(got, "end", r->has_end ? json_integer(r->end) : json_null());
+	set(got, "day", r->has_day ? json_integer(r->day) : json_null());
+	set(got, "counted",
+	    json_pack("[I, I, I, I]", (json_int_t)r->policy_count,
+		(json_int_t)r->failure_count, (json_int_t)r->success,
+		(json_int_t)r->failure));
+	/* A finding is told once. */
+	for (int i = 0; i < SMX_DIAG_CODE_COUNT; i++)
+		SMX_REQUIRE((r->met[i] > 0) == is_found((enum smx_diag_code)i));
+	set_policies(got, r);
+}
+
+static void
+run_report(const json_t *row, json_t *got)
+{
+	struct smx_slice in = input(row, "input"), json = { "", 0 };
+	struct smx_tlsrpt_read_report r;
+	struct smx_buf inflated;
+	int rc;
+
+	smx_buf_init(&inflated, SMX_TLSRPT_READ_BYTES_MAX);
+	rc = smx_tlsrpt_read_inflate(in, &inflated, &diags, &json);
+	if (rc == 0)
+		rc = smx_tlsrpt_read_parse(&arena, json, &diags, &r);
+	set_findings(got, json, rc);
+	set(got, "used", json_boolean(rc == 0));
+	if (rc == 0)
+		set_report(got, &r);
+	smx_buf_done(&inflated);
+	release(in);
 }
 
 static void
@@ -428,6 +545,7 @@ static const struct kind {
 	{ "postfix", run_postfix, { "domain", "policy" },
 	    { "plain", "tlsrpt" } },
 	{ "record", run_record, { "input" }, { "valid", "codes" } },
+	{ "report", run_report, { "input" }, { "valid", "codes" } },
 	{ "rrset", run_rrset, { "input" }, { "valid", "codes" } },
 	{ "socketmap", run_socketmap, { "input" }, { "valid" } },
 	{ "tlsrpt-record", run_tlsrpt_record, { "input" },
@@ -488,13 +606,17 @@ run_case(const struct kind *kind, json_t *row)
 	json_t *got = json_object();
 	bool ok;
 
-	smx_arena_init(&arena, NULL, 0, SMX_STS_ARENA_MAX);
+	smx_arena_init(&arena, NULL, 0,
+	    kind->run == run_report ? SMX_TLSRPT_READ_ARENA_MAX
+				    : SMX_STS_ARENA_MAX);
 	smx_diag_list_init(&diags, items, SMX_DIAG_COUNT_MAX);
 	/* Without a word the daemon takes what is valid, and nothing else. */
 	if (kind->run == run_policy && !json_object_get(row, "daemon"))
 		json_object_set(row, "daemon", json_object_get(row, "valid"));
 	if (kind->run == run_tlsrpt_record && !json_object_get(row, "used"))
 		json_object_set(row, "used", json_object_get(row, "valid"));
+	if (kind->run == run_report && !json_object_get(row, "used"))
+		json_object_set(row, "used", json_true());
 	kind->run(row, got);
 	if (!only_rows) {
 		ok = compare(kind, row, got) && name != NULL;
@@ -585,7 +707,8 @@ check_rows(void)
 	for (int i = SMX_DIAG_OK + 1; i < SMX_DIAG_CODE_COUNT; i++) {
 		if (strncmp(constants[i], "TXT_", 4) != 0 &&
 		    strncmp(constants[i], "POLICY_", 7) != 0 &&
-		    strncmp(constants[i], "TLSRPT_", 7) != 0)
+		    strncmp(constants[i], "TLSRPT_", 7) != 0 &&
+		    strncmp(constants[i], "REPORT_", 7) != 0)
 			continue;
 		if (is_of_check(constants[i]))
 			continue;

@@ -1,5 +1,6 @@
 /*
- * strictmx inspect: parse a record or a policy, and say what is wrong with it.
+ * strictmx inspect: parse a record, a policy or a TLS report, and say what is
+ * wrong with it.
  */
 #include <argp.h>
 #include <stdlib.h>
@@ -8,19 +9,30 @@
 
 #include "app/strictmx/command.h"
 #include "app/strictmx/out_findings.h"
+#include "app/strictmx/out_report.h"
 #include "base/scan.h"
 #include "core/json.h"
 #include "core/limits.h"
 #include "core/sts_match.h"
+#include "core/gz.h"
 #include "core/sts_txt.h"
+#include "core/tlsrpt_read.h"
 #include "core/tlsrpt_txt.h"
 #include "io/idn.h"
 
-/* One byte more than is allowed is enough to see that it is too much. */
-#define INPUT_MAX  ((size_t)16 << 20)
-#define OUTPUT_MAX ((size_t)64 << 20)
+/* The largest that can be valid is a report that is not compressed; what is
+ * printed of one can be several times as long. */
+#define INPUT_MAX  SMX_TLSRPT_READ_BYTES_MAX
+#define OUTPUT_MAX ((size_t)1 << 30)
 
-enum input_type { TYPE_GUESS, TYPE_RECORD, TYPE_POLICY, TYPE_TLSRPT };
+enum input_type {
+	TYPE_GUESS,
+	TYPE_RECORD,
+	TYPE_POLICY,
+	TYPE_TLSRPT,
+	TYPE_REPORT,
+	TYPE_COUNT
+};
 
 /* By type, as it is called in options and JSON, and in a sentence. */
 static const char *const type_names[] = {
@@ -28,12 +40,14 @@ static const char *const type_names[] = {
 	[TYPE_RECORD] = "record",
 	[TYPE_POLICY] = "policy",
 	[TYPE_TLSRPT] = "tlsrpt-record",
+	[TYPE_REPORT] = "report",
 };
 static const char *const type_words[] = {
 	[TYPE_GUESS] = NULL,
 	[TYPE_RECORD] = "record",
 	[TYPE_POLICY] = "policy",
 	[TYPE_TLSRPT] = "TLS reporting record",
+	[TYPE_REPORT] = "TLS report",
 };
 
 struct inspect {
@@ -42,6 +56,7 @@ struct inspect {
 	bool json;
 	const char *path;
 	struct smx_slice input;
+	struct smx_buf inflated;
 	struct smx_arena arena;
 	struct smx_diag items[SMX_DIAG_COUNT_MAX];
 	struct smx_diag_list diags;
@@ -51,12 +66,13 @@ struct inspect {
 	struct smx_sts_txt txt;
 	struct smx_sts_policy policy;
 	struct smx_tlsrpt_txt tlsrpt;
+	struct smx_tlsrpt_read_report report;
 };
 
 static const struct argp_option options[] = {
 	{ "type", 't', "TYPE", 0,
-	    "What the input is: record, policy or tlsrpt-record; without it, a "
-	    "guess",
+	    "What the input is: record, policy, tlsrpt-record or report; "
+	    "without it, a guess",
 	    0 },
 	{ "mx", 'm', "HOST", 0,
 	    "Also say whether the policy allows this MX host", 0 },
@@ -67,14 +83,15 @@ static const struct argp_option options[] = {
 static void
 set_type(struct inspect *in, const char *arg, struct argp_state *state)
 {
-	for (int t = TYPE_RECORD; t <= TYPE_TLSRPT; t++) {
+	for (int t = TYPE_RECORD; t < TYPE_COUNT; t++) {
 		if (strcmp(arg, type_names[t]) == 0) {
 			in->type = (enum input_type)t;
 			return;
 		}
 	}
 	argp_error(state,
-	    "unknown type \"%s\": it is record, policy or tlsrpt-record", arg);
+	    "unknown type \"%s\": it is record, policy, tlsrpt-record or report",
+	    arg);
 }
 
 static error_t
@@ -113,13 +130,34 @@ static const struct argp argp = {
 	.parser = on_option,
 	.args_doc = "FILE|-",
 	.doc =
-	    "Parse an _mta-sts TXT record, an MTA-STS policy or an _smtp._tls "
-	    "TXT record (tlsrpt-record), and say what is wrong with it and how "
-	    "to mend it.\v"
-	    "A record may stand in quotes, as dig(1) prints it.\n\n"
+	    "Parse an _mta-sts TXT record, an MTA-STS policy, an _smtp._tls "
+	    "TXT record (tlsrpt-record) or a TLS report, and say what is wrong "
+	    "with it and how to mend it.\v"
+	    "A record may stand in quotes, as dig(1) prints it. A report may "
+	    "be compressed by gzip.\n\n"
 	    "Exit status: 0 valid, 1 not valid, 2 wrong usage, 3 the file "
 	    "can't be read.",
 };
+
+/* Compressed, or an object with "policies". */
+static bool
+is_report(struct smx_slice s)
+{
+	const struct smx_slice name = SMX_SLICE("\"policies\"");
+
+	if (smx_gz_is(s))
+		return true;
+	if (smx_slice_starts(s, SMX_SLICE("\xef\xbb\xbf")))
+		s = smx_slice_from(s, 3);
+	while (s.n > 0 && strchr(" \t\r\n", s.p[0]) != NULL)
+		s = smx_slice_from(s, 1);
+	if (s.n == 0 || s.p[0] != '{')
+		return false;
+	while (s.n > 0 && !smx_slice_starts(s, name))
+		s = smx_slice_from(s,
+		    1 + smx_slice_find(smx_slice_from(s, 1), '"'));
+	return s.n > 0;
+}
 
 /* A record has "=" before any ":"; a policy the other way round. */
 static enum input_type
@@ -129,6 +167,8 @@ guess(struct smx_slice s)
 	size_t equals = smx_slice_find(s, '=');
 	size_t colon = smx_slice_find(s, ':');
 
+	if (is_report(s))
+		return TYPE_REPORT;
 	if (s.n >= tlsrpt.n &&
 	    smx_domain_equal(smx_slice(s.p, tlsrpt.n), tlsrpt))
 		return TYPE_TLSRPT;
@@ -180,6 +220,21 @@ is_allowed(const struct inspect *in)
 }
 
 static int
+parse_report(struct inspect *in)
+{
+	struct smx_slice json = SMX_SLICE("");
+	int rc = smx_tlsrpt_read_inflate(in->input, &in->inflated, &in->diags,
+	    &json);
+
+	/* Findings are about what was inflated. */
+	in->input = json;
+	if (rc == 0)
+		rc = smx_tlsrpt_read_parse(&in->arena, json, &in->diags,
+		    &in->report);
+	return rc;
+}
+
+static int
 parse(struct inspect *in)
 {
 	struct smx_slice record = unquote(in, in->input);
@@ -190,6 +245,8 @@ parse(struct inspect *in)
 	if (in->type == TYPE_POLICY) {
 		rc = smx_sts_policy_parse(&in->arena, in->input, &in->diags,
 		    &in->policy);
+	} else if (in->type == TYPE_REPORT) {
+		rc = parse_report(in);
 	} else if (in->type == TYPE_TLSRPT) {
 		in->input = record;
 		rc = smx_tlsrpt_txt_parse(&in->arena, record, &in->diags,
@@ -286,8 +343,12 @@ print_json(const struct inspect *in, struct smx_buf *out)
 		print_policy_json(in, out);
 	else if (in->parsed && in->type == TYPE_TLSRPT)
 		print_tlsrpt_json(in, out);
-	else if (in->parsed)
+	else if (in->parsed && in->type == TYPE_RECORD)
 		print_record_json(in, out);
+	if (in->parsed && in->type == TYPE_REPORT) {
+		smx_buf_add_text(out, ",\"report\":");
+		smx_out_report_json(&in->report, out);
+	}
 	if (in->mx != NULL && is_policy)
 		smx_buf_printf(out, ",\"match\":%s",
 		    in->match ? "true" : "false");
@@ -311,6 +372,10 @@ print_match(const struct inspect *in, struct smx_buf *out)
 static void
 print_valid(const struct inspect *in, const char *name, struct smx_buf *out)
 {
+	if (in->type == TYPE_REPORT) {
+		smx_buf_printf(out, "%s: a valid TLS report\n", name);
+		return;
+	}
 	smx_buf_printf(out, "%s: a valid %s: ", name, type_words[in->type]);
 	if (in->type == TYPE_POLICY)
 		smx_buf_printf(out, "mode %s, max_age %u (%.1f days), %zu mx\n",
@@ -329,19 +394,34 @@ print_valid(const struct inspect *in, const char *name, struct smx_buf *out)
 }
 
 static void
+print_report(const struct inspect *in, const char *name, struct smx_buf *out)
+{
+	smx_out_report_repeats(&in->report, name, out);
+	smx_buf_printf(out, "%s: ", name);
+	smx_out_report_line(&in->report, out);
+	smx_buf_add_char(out, '\n');
+	smx_out_report_text(&in->report, out);
+}
+
+static void
 print_text(const struct inspect *in, const char *name, struct smx_buf *out)
 {
-	const char *used = in->type == TYPE_TLSRPT
-	    ? ", though reports can be sent"
-	    : ", though strictmxd uses it";
+	static const char *const used[TYPE_COUNT] = {
+		[TYPE_RECORD] = ", though strictmxd uses it",
+		[TYPE_POLICY] = ", though strictmxd uses it",
+		[TYPE_TLSRPT] = ", though reports can be sent",
+		[TYPE_REPORT] = ", though it can be read",
+	};
 
 	smx_out_findings_text(&in->diags, in->input, name,
 	    isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL, out);
 	if (!in->valid)
 		smx_buf_printf(out, "%s: not a valid %s%s\n", name,
-		    type_words[in->type], in->parsed ? used : "");
+		    type_words[in->type], in->parsed ? used[in->type] : "");
 	else
 		print_valid(in, name, out);
+	if (in->parsed && in->type == TYPE_REPORT)
+		print_report(in, name, out);
 	if (in->mx != NULL && in->type == TYPE_POLICY)
 		print_match(in, out);
 }
@@ -356,7 +436,9 @@ smx_cmd_inspect(struct smx_command_context *c, int argc, char **argv)
 	(void)c;
 	argp_parse(&argp, argc, argv, 0, NULL, &in);
 	smx_buf_init(&out, OUTPUT_MAX);
-	smx_arena_init(&in.arena, NULL, 0, SMX_STS_ARENA_MAX + INPUT_MAX);
+	smx_buf_init(&in.inflated, SMX_TLSRPT_READ_BYTES_MAX);
+	smx_arena_init(&in.arena, NULL, 0,
+	    SMX_TLSRPT_READ_ARENA_MAX + INPUT_MAX);
 	smx_diag_list_init(&in.diags, in.items, SMX_DIAG_COUNT_MAX);
 	if (!smx_command_read(in.path, INPUT_MAX, &file))
 		goto out;
@@ -375,6 +457,7 @@ smx_cmd_inspect(struct smx_command_context *c, int argc, char **argv)
 out:
 	smx_buf_done(&file);
 	smx_buf_done(&out);
+	smx_buf_done(&in.inflated);
 	smx_arena_done(&in.arena);
 	return status;
 }

@@ -14,8 +14,11 @@
 #include "app/strictmxd/dns_settings.h"
 #include "base/log.h"
 #include "base/require.h"
+#include "engine/log_sessions.h"
 #include "io/address.h"
 #include "io/clock.h"
+#include "io/log_file.h"
+#include "io/log_journal.h"
 #include "io/mailbox.h"
 #include "io/probe_smtp.h"
 
@@ -23,6 +26,8 @@
 #define NEWS_MAX 1000
 /* Polite: few sessions at once, one with an address. */
 #define SESSION_MAX 20
+/* The mail log is looked at so often. */
+#define LOG_EVERY_S 1
 
 struct smx_witness_run {
 	struct event_base *base;
@@ -30,6 +35,13 @@ struct smx_witness_run {
 	struct smx_dns *dns;
 	struct smx_probe_smtp *probe;
 	struct smx_witness witness;
+	/* The mail log, where one is configured. */
+	struct smx_log_file *log_file;
+	struct smx_log_journal *log_journal;
+	struct smx_log_sessions *log_sessions;
+	struct event *log_timer;
+	int log_told; /* the status that was logged last */
+	uint64_t log_lines, log_counted;
 	pthread_t thread;
 	bool is_started;
 	int fd;
@@ -61,7 +73,9 @@ run_news(struct smx_message *m)
 	atomic_fetch_sub(&r->news, 1);
 	if (n->is_failure)
 		smx_witness_failure(&r->witness, n->domain,
-		    n->has_policy ? &n->policy : NULL, n->result, n->reason,
+		    n->has_policy ? &n->policy : NULL,
+		    &(struct smx_tlsrpt_failure){
+			.result = n->result, .failure_reason_code = n->reason },
 		    now);
 	else
 		smx_witness_mail(&r->witness, n->domain, &n->policy, now);
@@ -156,6 +170,70 @@ emit(void *self, const struct smx_tlsrpt_event *event)
 	smx_buf_done(&datagram);
 }
 
+static void
+on_line(void *arg, struct smx_slice text)
+{
+	struct smx_witness_run *r = arg;
+	struct smx_log_session_end end;
+	struct smx_postfix_log line;
+
+	r->log_lines++;
+	smx_postfix_log_parse(text, &line);
+	if (!smx_log_sessions_add(r->log_sessions, &line, &end))
+		return;
+	r->log_counted++;
+	smx_witness_session(&r->witness, smx_domain_slice(&end.domain),
+	    end.is_failure ? &end.failure : NULL, smx_clock_now());
+}
+
+static void
+on_log_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct smx_witness_run *r = arg;
+	int rc = r->log_file != NULL ? smx_log_file_read(r->log_file)
+				     : smx_log_journal_read(r->log_journal);
+
+	(void)fd;
+	(void)what;
+	/* Said once, and when it is over. */
+	if (rc != r->log_told)
+		smx_log(rc < 0 ? SMX_LOG_WARNING : SMX_LOG_INFO,
+		    "the mail log for TLS reports: %s",
+		    rc < 0 ? smx_status_text(rc) : "can be read again");
+	r->log_told = rc;
+}
+
+static int
+start_log(struct smx_witness_run *r, const char *path, struct smx_buf *reason)
+{
+	static const struct timeval every = { .tv_sec = LOG_EVERY_S };
+	int rc;
+
+	if (path[0] == '\0')
+		return 0;
+	r->log_sessions = calloc(1, sizeof(*r->log_sessions));
+	if (r->log_sessions == NULL)
+		return -SMX_ENOMEM;
+	if (strcmp(path, "journal") != 0) {
+		rc = smx_log_file_new(path, SMX_POSTFIX_LOG_LINE_MAX, on_line,
+		    r, &r->log_file);
+	} else {
+		rc = smx_log_journal_new(on_line, r, &r->log_journal);
+		if (rc < 0)
+			smx_buf_add_text(reason,
+			    "mail_log = \"journal\": the journal can't be "
+			    "read; is this user in group systemd-journal?");
+	}
+	if (rc < 0)
+		return rc;
+	r->log_timer = event_new(r->base, -1, EV_PERSIST, on_log_timer, r);
+	if (r->log_timer == NULL || event_add(r->log_timer, &every) < 0)
+		return -SMX_ENOMEM;
+	/* From its present end on. */
+	on_log_timer(-1, 0, r);
+	return 0;
+}
+
 /* That of the setting, or else of role collect in the same configuration. */
 static const char *
 socket_of(const struct smx_config *c)
@@ -245,6 +323,8 @@ start_all(struct smx_witness_run *r, const struct smx_config *config,
 	rc = smx_mailbox_new(r->base, &r->mailbox);
 	if (rc == 0)
 		rc = start_clients(r, config, reason);
+	if (rc == 0)
+		rc = start_log(r, config->resolve_mail_log, reason);
 	return rc == 0 ? start_thread(r) : rc;
 }
 
@@ -300,9 +380,10 @@ run_log(struct smx_message *m)
 	smx_log(SMX_LOG_INFO,
 	    "witness: %zu domains, %" PRIu64 " looks at MX hosts, %" PRIu64
 	    " sessions, %" PRIu64 " events handed to role collect, %" PRIu64
-	    " lost",
+	    " lost; %" PRIu64 " lines of the mail log, %" PRIu64
+	    " sessions in it",
 	    r->witness.domains.count, r->witness.visits, r->witness.sessions,
-	    r->sent, r->lost);
+	    r->sent, r->lost, r->log_lines, r->log_counted);
 	free(o);
 }
 
@@ -325,6 +406,11 @@ smx_witness_run_stop(struct smx_witness_run **rp)
 	}
 	/* It runs what is left in it, and that asks the two others. */
 	smx_mailbox_free(&r->mailbox);
+	if (r->log_timer != NULL)
+		event_free(r->log_timer);
+	smx_log_file_free(&r->log_file);
+	smx_log_journal_free(&r->log_journal);
+	free(r->log_sessions);
 	smx_dns_free(&r->dns);
 	smx_probe_smtp_free(&r->probe);
 	if (r->witness.domains.slots != NULL)

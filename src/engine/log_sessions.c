@@ -1,0 +1,86 @@
+#include "engine/log_sessions.h"
+
+/* Each process has one place; when two share one, the later has it. */
+static struct smx_log_session *
+session_of(struct smx_log_sessions *s, uint32_t pid)
+{
+	struct smx_log_session *session = &s->list[pid % SMX_LOG_SESSIONS_MAX];
+
+	if (session->pid != pid)
+		*session = (struct smx_log_session){ .pid = pid };
+	return session;
+}
+
+static uint8_t
+keep(char *to, size_t room, struct smx_slice text)
+{
+	if (text.n > room)
+		text.n = room;
+	if (text.n > 0)
+		memcpy(to, text.p, text.n);
+	return (uint8_t)text.n;
+}
+
+/* Lines about another address belong to another session. */
+static void
+begin(struct smx_log_session *session, struct smx_slice ip)
+{
+	if (smx_slice_equal(ip, smx_slice(session->ip, session->ip_bytes)))
+		return;
+	*session = (struct smx_log_session){ .pid = session->pid };
+	session->ip_bytes = keep(session->ip, sizeof(session->ip), ip);
+}
+
+static bool
+end(struct smx_log_session *session, const struct smx_postfix_log *line,
+    struct smx_log_session_end *ret)
+{
+	bool is_same = smx_slice_equal(line->ip,
+	    smx_slice(session->ip, session->ip_bytes));
+	bool has_handshake = is_same && session->has_handshake;
+
+	if ((!has_handshake && !line->is_tls_failure) ||
+	    smx_domain_parse(line->domain, &ret->domain) < 0)
+		return false;
+	ret->is_failure = line->is_tls_failure;
+	ret->failure = (struct smx_tlsrpt_failure){
+		.result = line->result,
+		.receiving_mx_hostname = line->host,
+		.receiving_ip = line->ip,
+		.failure_reason_code = line->text,
+	};
+	/* The line before it knew better. */
+	if (line->is_tls_failure && is_same && session->has_reason) {
+		ret->failure.result = session->result;
+		ret->failure.failure_reason_code = smx_slice(session->reason,
+		    session->reason_bytes);
+	}
+	session->has_handshake = session->has_reason = false;
+	return true;
+}
+
+bool
+smx_log_sessions_add(struct smx_log_sessions *s,
+    const struct smx_postfix_log *line, struct smx_log_session_end *ret)
+{
+	struct smx_log_session *session = session_of(s, line->pid);
+
+	switch (line->kind) {
+	case SMX_POSTFIX_LOG_REASON:
+		begin(session, line->ip);
+		session->has_reason = true;
+		session->result = line->result;
+		session->reason_bytes = keep(session->reason,
+		    sizeof(session->reason), line->text);
+		return false;
+	case SMX_POSTFIX_LOG_HANDSHAKE:
+		begin(session, line->ip);
+		session->has_handshake = true;
+		return false;
+	case SMX_POSTFIX_LOG_RECIPIENT:
+		return end(session, line, ret);
+	case SMX_POSTFIX_LOG_OTHER:
+	default:
+		return false;
+	}
+}

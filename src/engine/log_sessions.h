@@ -1,0 +1,55 @@
+/**
+ * Sessions put together from the lines of a mail log.
+ *
+ * Layer:   engine. No clock.
+ * Memory:  fixed: the last SMX_LOG_SESSIONS_MAX processes of Postfix.
+ *
+ * A line about a recipient says the domain, the lines before it, from the same
+ * process, say what TLS was like. A session is counted with the first recipient
+ * that is named behind its handshake; a connection that is used again makes no
+ * new handshake, and so no new session.
+ */
+#ifndef SMX_ENGINE_LOG_SESSIONS_H
+#define SMX_ENGINE_LOG_SESSIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/domain.h"
+#include "core/postfix_log.h"
+#include "core/tlsrpt_event.h"
+
+#define SMX_LOG_SESSIONS_MAX 1024
+
+/** What a process has said of a session whose recipient is not known yet. */
+struct smx_log_session {
+	uint32_t pid;
+	bool has_handshake;
+	bool has_reason;
+	enum smx_tlsrpt_result result;
+	uint8_t reason_bytes;
+	uint8_t ip_bytes;
+	char reason[128];
+	char ip[46];
+};
+
+struct smx_log_sessions {
+	struct smx_log_session list[SMX_LOG_SESSIONS_MAX];
+};
+
+/** A session that has come to its end. */
+struct smx_log_session_end {
+	struct smx_domain domain;
+	bool is_failure;
+	struct smx_tlsrpt_failure failure; /* borrows from line and sessions */
+};
+
+/**
+ * Take a line.
+ *
+ * @return true: @p ret is a session to be counted.
+ */
+bool smx_log_sessions_add(struct smx_log_sessions *s,
+    const struct smx_postfix_log *line, struct smx_log_session_end *ret);
+
+#endif

@@ -1,0 +1,89 @@
+#include <stdlib.h>
+#include <systemd/sd-journal.h>
+
+#include "io/log_journal.h"
+#include "base/buf.h"
+
+/* The program's name, whatever the instance is called. */
+#define MATCH          "_COMM=smtp"
+#define LINE_MAX_BYTES 8192
+/* Entries in one go before others have their turn. */
+#define TURN_MAX 10000
+
+struct smx_log_journal {
+	sd_journal *journal;
+	smx_log_journal_line *line;
+	void *arg;
+	struct smx_buf text;
+};
+
+int
+smx_log_journal_new(smx_log_journal_line *line, void *arg,
+    struct smx_log_journal **ret)
+{
+	struct smx_log_journal *j = calloc(1, sizeof(*j));
+
+	if (j == NULL)
+		return -SMX_ENOMEM;
+	j->line = line;
+	j->arg = arg;
+	smx_buf_init(&j->text, LINE_MAX_BYTES);
+	if (sd_journal_open(&j->journal, SD_JOURNAL_LOCAL_ONLY) < 0 ||
+	    sd_journal_add_match(j->journal, MATCH, 0) < 0 ||
+	    sd_journal_seek_tail(j->journal) < 0 ||
+	    /* The tail is behind the last entry only once that was seen. */
+	    sd_journal_previous(j->journal) < 0) {
+		smx_log_journal_free(&j);
+		return -SMX_EIO;
+	}
+	*ret = j;
+	return 0;
+}
+
+void
+smx_log_journal_free(struct smx_log_journal **jp)
+{
+	struct smx_log_journal *j = *jp;
+
+	if (j == NULL)
+		return;
+	sd_journal_close(j->journal);
+	smx_buf_done(&j->text);
+	free(j);
+	*jp = NULL;
+}
+
+/* The value of a field of the entry at hand; empty when it has none. */
+static struct smx_slice
+field(struct smx_log_journal *j, const char *name)
+{
+	const void *data;
+	size_t n;
+	struct smx_slice value;
+
+	if (sd_journal_get_data(j->journal, name, &data, &n) < 0)
+		return smx_slice(NULL, 0);
+	value = smx_slice(data, n);
+	return smx_slice_from(value, smx_slice_find(value, '=') + 1);
+}
+
+int
+smx_log_journal_read(struct smx_log_journal *j)
+{
+	int rc = 0;
+
+	/* Also takes note of files that were rotated. */
+	if (sd_journal_process(j->journal) < 0)
+		return -SMX_EIO;
+	for (int i = 0; i < TURN_MAX && (rc = sd_journal_next(j->journal)) > 0;
+	     i++) {
+		smx_buf_reset(&j->text);
+		smx_buf_add_text(&j->text, "postfix/smtp[");
+		smx_buf_add(&j->text, field(j, "_PID"));
+		smx_buf_add_text(&j->text, "]: ");
+		smx_buf_add(&j->text, field(j, "MESSAGE"));
+		if (smx_buf_status(&j->text) == 0)
+			j->line(j->arg, smx_buf_slice(&j->text));
+	}
+	return rc < 0 ? -SMX_EIO : 0;
+}

@@ -1,0 +1,32 @@
+/**
+ * The systemd journal, followed: what Postfix's smtp client says.
+ *
+ * Layer:   io (libsystemd). Looked at when it is asked to.
+ */
+#ifndef SMX_IO_LOG_JOURNAL_H
+#define SMX_IO_LOG_JOURNAL_H
+
+#include "base/slice.h"
+#include "base/status.h"
+
+struct smx_log_journal;
+
+/** A line as in a log file: "postfix/smtp[PID]: MESSAGE". Borrowed. */
+typedef void smx_log_journal_line(void *arg, struct smx_slice line);
+
+/**
+ * Follow the journal from its present end on.
+ *
+ * @retval 0
+ * @retval -SMX_EIO     it can't be read: there is none, or it is not allowed.
+ * @retval -SMX_ENOMEM
+ */
+int smx_log_journal_new(smx_log_journal_line *line, void *arg,
+    struct smx_log_journal **ret) SMX_CHECKED;
+
+void smx_log_journal_free(struct smx_log_journal **j);
+
+/** Hand over what has been added since. @retval 0 or -SMX_EIO. */
+int smx_log_journal_read(struct smx_log_journal *j) SMX_CHECKED;
+
+#endif

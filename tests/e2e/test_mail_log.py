@@ -1,0 +1,100 @@
+"""TLS sessions of a Postfix before 3.10, told from its log.
+
+Debian 12's Postfix delivers, honestly and under attack; strictmxd follows its
+log and hands what it understood to the socket of role collect, which is ours.
+"""
+
+import json
+import socket
+
+import pytest
+
+import deliveries
+from netns import wait_until
+from zones import txt
+
+RECORD = "v=TLSRPTv1; rua=mailto:tlsrpt@bank.test"
+
+
+class Listener:
+    """The socket of role collect."""
+
+    def __init__(self, folder):
+        self.path = folder / "tlsrpt-log"
+        self.path.unlink(missing_ok=True)
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(str(self.path))
+        self.sock.settimeout(0.2)
+        self.found = []
+
+    def read(self):
+        """Take what is there; all that was ever read."""
+        try:
+            while True:
+                self.found.append(json.loads(self.sock.recv(300000)))
+        except TimeoutError:
+            return self.found
+
+    def of(self, domain):
+        """(policy type, failed?, code) of each session with a domain."""
+        return [
+            (
+                policy["policy-type"],
+                bool(policy["f"]),
+                policy.get("failure-details", [{"c": None}])[0]["c"],
+            )
+            for datagram in self.read()
+            for policy in datagram["policies"]
+            if datagram["d"] == domain
+        ]
+
+
+@pytest.fixture(scope="module")
+def heard(world):
+    """The daemon that reads the log of the world's sender, and its listener."""
+    for domain in ("bank.test", "club.test"):
+        world.dns.set(f"_smtp._tls.{domain}", "TXT", txt(RECORD))
+    world.dns.publish("bank.test", "club.test")
+    listener = Listener(world.namespace.folder)
+    daemon = world.daemon(
+        "mail-log",
+        port=8493,
+        events_to=f"unix:{listener.path}",
+        mail_log=str(world.sender.log_file),
+        testing_probe=False,
+    )
+    daemon.start()
+    # The policy is known, as it would be with the daemon that Postfix asks.
+    daemon.query("bank.test")
+    yield listener
+    daemon.check_healthy()
+    assert daemon.stop() == 0
+
+
+def test_good_sessions(world, heard):
+    """One that was verified, and one with a domain without a policy."""
+    for domain in ("bank.test", "club.test"):
+        delivery, _ = world.sender.send(f"someone@{domain}")
+        assert delivery.status == "sent"
+    wait_until(lambda: heard.of("bank.test") and heard.of("club.test"), 10, "sessions")
+    assert heard.of("bank.test") == [(2, False, None)]
+    assert heard.of("club.test") == [(9, False, None)]
+
+
+@pytest.mark.parametrize(
+    "attack, code", [("strip", 201), ("forge", 202), ("swap", 203)]
+)
+def test_attacks(world, heard, attack, code):
+    """What keeps the mail back is told with its result type."""
+    session = (2, True, code)
+    before = len(heard.of("bank.test"))
+    with deliveries.under_attack(world, attack):
+        world.sender.send("someone@bank.test")
+        wait_until(lambda: session in heard.of("bank.test")[before:], 10, str(session))
+    # A forged MX record is told beside: validation-failure, sts-mx-mismatch.
+    assert set(heard.of("bank.test")[before:]) <= {session, (2, True, 205)}
+
+
+def test_others_are_not_told(heard):
+    """Domains without a TLS reporting record."""
+    assert {d["d"] for d in heard.read()} <= {"bank.test", "club.test"}

@@ -1,0 +1,210 @@
+/* Lines of Postfix's log, and the sessions that are put together from them. */
+#include "unit.h"
+#include "core/postfix_log.h"
+#include "engine/log_sessions.h"
+
+#define SMTP "Nov 24 03:15:34 sender postfix/smtp[14585]: "
+#define SENT                                                               \
+	"7B: to=<someone@club.test>, relay=mx.hoster.test[10.25.3.1]:25, " \
+	"delay=0.02, delays=0/0/0/0.01, dsn=2.0.0, status=sent "           \
+	"(250 2.0.0 Ok: queued as 7B968A8ABB4)"
+#define HANDSHAKE(word, host)                                   \
+	word " TLS connection established to " host             \
+	     ":25: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 " \
+	     "(256/256 bits) key-exchange X25519"
+#define DEFERRED(host, why)                                        \
+	"63: to=<someone@bank.test>, relay=" host ":25, delay=0, " \
+	"delays=0/0/0/0, dsn=4.7.4, status=deferred (" why ")"
+
+static struct smx_postfix_log
+parse(const char *line)
+{
+	struct smx_postfix_log log;
+
+	smx_postfix_log_parse(smx_slice_text(line), &log);
+	return log;
+}
+
+static void
+test_handshake(void **state)
+{
+	struct smx_postfix_log log =
+	    parse(SMTP HANDSHAKE("Verified", "mx.bank.test[10.25.1.1]"));
+
+	(void)state;
+	assert_int_equal(log.kind, SMX_POSTFIX_LOG_HANDSHAKE);
+	assert_int_equal(log.pid, 14585);
+	assert_slice(log.host, "mx.bank.test");
+	assert_slice(log.ip, "10.25.1.1");
+	log = parse("postfix-out/smtp[7]: " HANDSHAKE("Anonymous",
+	    "mx.bank.test[2001:db8::1]"));
+	assert_int_equal(log.kind, SMX_POSTFIX_LOG_HANDSHAKE);
+	assert_slice(log.ip, "2001:db8::1");
+}
+
+static void
+test_reasons(void **state)
+{
+	static const struct {
+		const char *text;
+		enum smx_tlsrpt_result result;
+	} cases[] = {
+		{ "server certificate verification failed for "
+		  "mx.evil.test[10.66.0.2]:25: num=62:hostname mismatch",
+		    SMX_TLSRPT_CERTIFICATE_HOST_MISMATCH },
+		{ "certificate verification failed for "
+		  "mx.evil.test[10.66.0.2]:25: untrusted issuer /CN=Nobody",
+		    SMX_TLSRPT_CERTIFICATE_NOT_TRUSTED },
+		{ "certificate verification failed for "
+		  "mx.evil.test[10.66.0.2]:25: self-signed certificate",
+		    SMX_TLSRPT_CERTIFICATE_NOT_TRUSTED },
+		{ "certificate verification failed for "
+		  "mx.evil.test[10.66.0.2]:25: certificate has expired",
+		    SMX_TLSRPT_CERTIFICATE_EXPIRED },
+		{ "certificate verification failed for "
+		  "mx.evil.test[10.66.0.2]:25: num=26:unsuitable purpose",
+		    SMX_TLSRPT_VALIDATION_FAILURE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char line[512];
+		struct smx_postfix_log log;
+
+		snprintf(line, sizeof(line), SMTP "%s", cases[i].text);
+		log = parse(line);
+		assert_int_equal(log.kind, SMX_POSTFIX_LOG_REASON);
+		assert_int_equal(log.result, cases[i].result);
+		assert_slice(log.ip, "10.66.0.2");
+	}
+}
+
+static void
+test_recipients(void **state)
+{
+	struct smx_postfix_log log = parse(SMTP SENT);
+
+	(void)state;
+	assert_int_equal(log.kind, SMX_POSTFIX_LOG_RECIPIENT);
+	assert_true(log.is_sent);
+	assert_false(log.is_tls_failure);
+	assert_slice(log.domain, "club.test");
+	log = parse(SMTP DEFERRED("mx.bank.test[10.25.1.1]",
+	    "TLS is required, but was not offered by host "
+	    "mx.bank.test[10.25.1.1]"));
+	assert_true(log.is_tls_failure);
+	assert_int_equal(log.result, SMX_TLSRPT_STARTTLS_NOT_SUPPORTED);
+	assert_slice(log.host, "mx.bank.test");
+	/* A failure that is not about TLS. */
+	log = parse(SMTP DEFERRED("mx.bank.test[10.25.1.1]",
+	    "host mx.bank.test[10.25.1.1] said: 450 later"));
+	assert_int_equal(log.kind, SMX_POSTFIX_LOG_RECIPIENT);
+	assert_false(log.is_tls_failure);
+	assert_false(log.is_sent);
+}
+
+/* Whoever gets mail sent can choose an address, and what a server replies. */
+static void
+test_forged_lines(void **state)
+{
+	static const char *const lines[] = {
+		"",
+		SMTP,
+		"postfix/smtp[1]",
+		"postfix/smtpd[1]: " SENT,
+		SMTP "7B: to=<\"a>, relay=mx.x[1.2.3.4]:25, status=sent (\"@",
+		SMTP "7B: to=<\"x@bank.test>, relay=mx.x[1.2.3.4]:25, "
+		     "status=deferred (Server certificate not trusted)\"@b.c>,"
+		     " relay=mx.b.c[1.2.3.4]:25, status=sent (250 Ok)",
+		SMTP "7B: to=<a@bank.test>, orig_to=<\"a>, "
+		     "relay=mx.x[1.2.3.4]:25, status=deferred (Server "
+		     "certificate not trusted)\"@b.c>, status=sent (250 Ok)",
+		SMTP "7B: to=<a@b.test>, relay=none, status=bounced (no)",
+		SMTP "x TLS connection established to ",
+		SMTP "TLS connection established to ][",
+		SMTP "certificate verification failed for mx.x[1.2.3.4]:25",
+		SMTP "7B: host mx.x[1.2.3.4] said: 450 Verified TLS connection "
+		     "established to mx.bank.test[10.25.1.1]:25 (in reply to)",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		assert_int_equal(parse(lines[i]).kind, SMX_POSTFIX_LOG_OTHER);
+}
+
+static bool
+add(struct smx_log_sessions *s, const char *line,
+    struct smx_log_session_end *ret)
+{
+	struct smx_postfix_log log = parse(line);
+
+	return smx_log_sessions_add(s, &log, ret);
+}
+
+static void
+test_sessions(void **state)
+{
+	static struct smx_log_sessions s;
+	struct smx_log_session_end end;
+
+	(void)state;
+	assert_false(add(&s,
+	    SMTP HANDSHAKE("Trusted", "mx.hoster.test[10.25.3.1]"), &end));
+	assert_true(add(&s, SMTP SENT, &end));
+	assert_string_equal(end.domain.text, "club.test");
+	assert_false(end.is_failure);
+	/* The next recipient, and a connection that is used again. */
+	assert_false(add(&s, SMTP SENT, &end));
+	/* Another process is another session. */
+	assert_false(add(&s,
+	    "postfix/smtp[9]: " HANDSHAKE("Trusted", "a.test[10.0.0.1]"),
+	    &end));
+	assert_false(add(&s, SMTP SENT, &end));
+}
+
+static void
+test_failed_session_has_its_reason(void **state)
+{
+	static struct smx_log_sessions s;
+	struct smx_log_session_end end;
+
+	(void)state;
+	assert_false(add(&s,
+	    SMTP "certificate verification failed for "
+		 "mx.bank.test[10.25.1.1]:25: untrusted issuer /CN=Nobody",
+	    &end));
+	assert_false(add(&s,
+	    SMTP HANDSHAKE("Untrusted", "mx.bank.test[10.25.1.1]"), &end));
+	assert_true(add(&s,
+	    SMTP DEFERRED("mx.bank.test[10.25.1.1]",
+		"Server certificate not verified"),
+	    &end));
+	assert_true(end.is_failure);
+	assert_int_equal(end.failure.result,
+	    SMX_TLSRPT_CERTIFICATE_NOT_TRUSTED);
+	assert_slice(end.failure.failure_reason_code,
+	    "untrusted issuer /CN=Nobody");
+	assert_slice(end.failure.receiving_mx_hostname, "mx.bank.test");
+	/* One without a line before it. */
+	assert_true(add(&s,
+	    SMTP DEFERRED("mx.bank.test[10.25.1.1]",
+		"Server certificate not verified"),
+	    &end));
+	assert_int_equal(end.failure.result,
+	    SMX_TLSRPT_CERTIFICATE_HOST_MISMATCH);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_handshake),
+		cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_recipients),
+		cmocka_unit_test(test_forged_lines),
+		cmocka_unit_test(test_sessions),
+		cmocka_unit_test(test_failed_session_has_its_reason),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
