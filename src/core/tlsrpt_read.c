@@ -87,12 +87,12 @@ read_ip(struct parse *p, const struct smx_tlsrpt_read_value *v,
 	int rc = smx_tlsrpt_read_value_text(&p->pass, v, ret);
 	struct smx_ip ip;
 
-	if (rc < 0)
+	if (rc < 0 || v->token.kind != SMX_JSON_TEXT)
 		return rc;
-	if (ret->n > 0 && smx_ip_parse(*ret, &ip) < 0)
-		find(p, SMX_DIAG_REPORT_IP, v->place);
-	else if (ret->n == 0 && v->token.kind == SMX_JSON_TEXT)
+	if (ret->n == 0)
 		find(p, SMX_DIAG_REPORT_IP_EMPTY, v->place);
+	else if (smx_ip_parse(*ret, &ip) < 0)
+		find(p, SMX_DIAG_REPORT_IP, v->place);
 	return 0;
 }
 
@@ -124,9 +124,13 @@ is_address(struct smx_slice s)
 		return false;
 	if (s.p[0] == '"')
 		return true;
-	for (size_t i = 0; i < at - 1; i++)
-		if (s.p[i] <= ' ' || strchr("()<>[]:;@\\,\"", s.p[i]) != NULL)
+	for (size_t i = 0; i < at - 1; i++) {
+		char c = s.p[i];
+
+		if (c <= ' ' || c >= 0x7f ||
+		    strchr("()<>[]:;@\\,\"", c) != NULL)
 			return false;
+	}
 	return true;
 }
 
@@ -227,7 +231,7 @@ read_type(struct parse *p, const struct smx_tlsrpt_read_value *v,
 	int rc = smx_tlsrpt_read_value_text(&p->pass, v, &policy->policy_type);
 	struct smx_slice word = policy->policy_type;
 
-	if (rc < 0)
+	if (rc < 0 || v->token.kind != SMX_JSON_TEXT)
 		return rc;
 	policy->is_known = smx_tlsrpt_policy_type_parse(word, &policy->type);
 	if (!policy->is_known)
@@ -245,7 +249,7 @@ read_domain(struct parse *p, const struct smx_tlsrpt_read_value *v,
 	int rc = smx_tlsrpt_read_value_text(&p->pass, v, ret);
 	struct smx_domain domain;
 
-	if (rc < 0)
+	if (rc < 0 || v->token.kind != SMX_JSON_TEXT)
 		return rc;
 	if (smx_domain_parse(*ret, &domain) < 0) {
 		find(p, SMX_DIAG_REPORT_DOMAIN, v->place);
@@ -347,7 +351,7 @@ read_result(struct parse *p, const struct smx_tlsrpt_read_value *v,
 {
 	int rc = smx_tlsrpt_read_value_text(&p->pass, v, &f->result_type);
 
-	if (rc < 0)
+	if (rc < 0 || v->token.kind != SMX_JSON_TEXT)
 		return rc;
 	f->is_known = smx_tlsrpt_result_parse(f->result_type, &f->row.result);
 	if (!f->is_known)

@@ -14,7 +14,11 @@ from project import ROOT, run
 PLAIN_MAPS = {"strictmx-plain", "QUERY", "postfix"}
 
 # Parameters that a Postfix before this version does not know.
-NEWER = {"smtp_tls_enforce_sts_mx_patterns": (3, 10, 5)}
+NEWER = {
+    "smtp_tls_enforce_sts_mx_patterns": (3, 10, 5),
+    "smtp_tlsrpt_enable": (3, 10),
+    "smtp_tlsrpt_socket_name": (3, 10),
+}
 
 QUEUE = "/var/spool/postfix/"
 
