@@ -18,6 +18,8 @@
 #define LOOK_EVERY (5 * SMX_SECOND)
 /* Longer than any attempt takes: then it counts as cut off by a kill. */
 #define LEASE (30 * SMX_MINUTE)
+/* Until there may be room for another to the same host. */
+#define CROWD_WAIT (10 * SMX_SECOND)
 /* From one attempt to the next: doubled each time. */
 #define BACKOFF_FIRST (5 * SMX_MINUTE)
 #define BACKOFF_MAX   (4 * SMX_HOUR)
@@ -32,6 +34,9 @@ struct flight {
 	struct smx_buf message;
 	struct smx_post post;
 	struct smx_mail mail;
+	struct smx_tlsrpt_rua rua;
+	bool is_copy;
+	bool is_launched;
 	struct smx_arena arena; /* of the parsed URI */
 	char arena_first[1024];
 	char bytes[];
@@ -381,8 +386,9 @@ on_mailed(void *arg, const struct smx_mail_answer *answer)
 }
 
 static int
-launch_post(struct flight *f, const struct smx_tlsrpt_rua *rua)
+launch_post(struct flight *f)
 {
+	const struct smx_tlsrpt_rua *rua = &f->rua;
 	struct smx_dispatch *d = f->dispatch;
 
 	/* The path of a URI without one, or with a query only, is "/". */
@@ -403,14 +409,14 @@ launch_post(struct flight *f, const struct smx_tlsrpt_rua *rua)
 }
 
 static int
-launch_mail(struct flight *f, const struct smx_tlsrpt_rua *rua)
+launch_mail(struct flight *f)
 {
 	const struct smx_dispatch_settings *s = &f->dispatch->settings;
 	const struct smx_report_day *day = &f->delivery.day;
 	struct smx_tlsrpt_mail mail = {
 		.organization = smx_slice_text(s->organization),
 		.from = smx_slice_text(s->contact),
-		.to = rua->address,
+		.to = f->rua.address,
 		.submitter = smx_slice_text(s->submitter),
 		.domain = day->domain,
 		.report_id = day->report_id,
@@ -471,44 +477,103 @@ build(struct flight *f)
 	return rc;
 }
 
+/* Where does it go? @return 0, -SMX_EPARSE or -SMX_ENOMEM. */
+static int
+parse_uri(struct flight *f)
+{
+	struct smx_diag items[1];
+	struct smx_diag_list diags;
+
+	f->is_copy = smx_slice_starts(f->delivery.uri, SMX_SLICE(COPY_SCHEME));
+	if (f->is_copy)
+		return 0;
+	smx_diag_list_init(&diags, items, 1);
+	return smx_tlsrpt_rua_parse(&f->arena, f->delivery.uri, f->delivery.uri,
+	    &diags, &f->rua);
+}
+
+static bool
+is_mail(const struct flight *f)
+{
+	return f->rua.scheme == SMX_TLSRPT_RUA_MAILTO;
+}
+
+/* Are there so many on the same way already that it would not begin soon? */
+static bool
+is_crowded(const struct flight *f)
+{
+	const struct smx_dispatch *d = f->dispatch;
+	size_t max = is_mail(f) ? d->settings.flight_mail_max
+				: d->settings.flight_host_max;
+	size_t count = 0;
+
+	for (const struct smx_list *node = d->flights.next; node != &d->flights;
+	     node = node->next) {
+		const struct flight *o = SMX_ELEMENT(node, const struct flight,
+		    link);
+
+		if (o->is_launched && !o->is_copy && is_mail(o) == is_mail(f) &&
+		    (is_mail(f) || smx_domain_equal(o->rua.host, f->rua.host)))
+			count++;
+	}
+	return count >= max;
+}
+
+static void
+postpone(struct flight *f)
+{
+	struct smx_dispatch *d = f->dispatch;
+
+	tell_failed(d,
+	    d->reports.ops->postpone(d->reports.self, f->delivery.day.id,
+		f->delivery.uri, d->now + CROWD_WAIT));
+	d->flight_count--;
+	flight_free(f);
+}
+
+/* Build it, and hand it on. @return a status when nothing is under way. */
+static int
+send_off(struct flight *f)
+{
+	int rc = build(f);
+
+	if (rc < 0)
+		return rc;
+	f->is_launched = true;
+	return is_mail(f) ? launch_mail(f) : launch_post(f);
+}
+
 /* Send one on its way. It is over in one call only when nothing is sent. */
 static void
 launch(struct flight *f)
 {
 	struct smx_dispatch *d = f->dispatch;
-	struct smx_diag items[1];
-	struct smx_diag_list diags;
-	struct smx_tlsrpt_rua rua;
-	int rc = build(f);
+	int rc = parse_uri(f);
 
-	if (rc < 0) {
-		finish(f,
-		    rc == -SMX_ELIMIT ? SMX_DELIVERY_GIVEN_UP
-				      : SMX_DELIVERY_WAITING,
-		    smx_slice_text(smx_status_text(rc)), 0);
-		return;
-	}
-	if (smx_slice_starts(f->delivery.uri, SMX_SLICE(COPY_SCHEME))) {
-		write_copy(f);
-		return;
-	}
-	if (d->settings.dry_run) {
-		finish(f, SMX_DELIVERY_DONE, SMX_SLICE("dry run: not sent"), 0);
-		return;
-	}
-	smx_diag_list_init(&diags, items, 1);
-	rc = smx_tlsrpt_rua_parse(&f->arena, f->delivery.uri, f->delivery.uri,
-	    &diags, &rua);
 	if (rc == -SMX_EPARSE) {
 		finish(f, SMX_DELIVERY_GIVEN_UP,
 		    SMX_SLICE("the URI can't be used"), 0);
 		return;
 	}
-	if (rc == 0)
-		rc = rua.scheme == SMX_TLSRPT_RUA_HTTPS ? launch_post(f, &rua)
-							: launch_mail(f, &rua);
+	if (rc == 0 && f->is_copy) {
+		rc = build(f);
+		if (rc == 0) {
+			write_copy(f);
+			return;
+		}
+	} else if (rc == 0 && d->settings.dry_run) {
+		finish(f, SMX_DELIVERY_DONE, SMX_SLICE("dry run: not sent"), 0);
+		return;
+	} else if (rc == 0 && is_crowded(f)) {
+		postpone(f);
+		return;
+	} else if (rc == 0) {
+		rc = send_off(f);
+	}
 	if (rc < 0)
-		finish(f, SMX_DELIVERY_WAITING,
+		finish(f,
+		    rc == -SMX_ELIMIT ? SMX_DELIVERY_GIVEN_UP
+				      : SMX_DELIVERY_WAITING,
 		    smx_slice_text(smx_status_text(rc)), 0);
 }
 
@@ -535,6 +600,7 @@ flight_new(struct smx_dispatch *d, const struct smx_report_delivery *delivery)
 	if (f == NULL)
 		return NULL;
 	at = f->bytes;
+	f->is_launched = false;
 	f->dispatch = d;
 	f->delivery = *delivery;
 	f->delivery.uri = keep(&at, delivery->uri);
@@ -548,6 +614,23 @@ flight_new(struct smx_dispatch *d, const struct smx_report_delivery *delivery)
 	smx_list_push(&d->flights, &f->link);
 	d->flight_count++;
 	return f;
+}
+
+/* One that waits for its turn for longer than the lease is not begun twice. */
+static bool
+is_under_way(const struct smx_dispatch *d,
+    const struct smx_report_delivery *delivery)
+{
+	for (const struct smx_list *node = d->flights.next; node != &d->flights;
+	     node = node->next) {
+		const struct flight *f = SMX_ELEMENT(node, const struct flight,
+		    link);
+
+		if (f->delivery.day.id == delivery->day.id &&
+		    smx_slice_equal(f->delivery.uri, delivery->uri))
+			return true;
+	}
+	return false;
 }
 
 /* Take what is due, as far as there is room. */
@@ -566,7 +649,7 @@ take_due(struct smx_dispatch *d, struct flight **ret_flights, size_t *ret_count)
 
 		rc = ops->take(d->reports.self, d->now, d->now + LEASE,
 		    &delivery);
-		if (rc == 0) {
+		if (rc == 0 && !is_under_way(d, &delivery)) {
 			ret_flights[count] = flight_new(d, &delivery);
 			if (ret_flights[count] == NULL)
 				rc = -SMX_ENOMEM;

@@ -41,7 +41,9 @@ struct smx_dispatch_settings {
 	smx_time spread;          /* of deliveries after midnight */
 	smx_time retry_for;       /* since the first attempt */
 	smx_time keep;            /* days that are over */
-	size_t flight_max;
+	size_t flight_max;        /* deliveries under way, in all, */
+	size_t flight_host_max;   /* to one host, */
+	size_t flight_mail_max;   /* and by mail */
 	bool only_failures;
 	bool dry_run; /* nothing leaves the machine; copies are written */
 };

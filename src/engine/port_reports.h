@@ -78,6 +78,9 @@ struct smx_reports_ops {
 	 */
 	int (*take)(void *self, smx_time now, smx_time until,
 	    struct smx_report_delivery *ret);
+	/** Not before @p next; no attempt was made. */
+	int (*postpone)(void *self, int64_t id, struct smx_slice uri,
+	    smx_time next);
 	/** Walk through what was counted. */
 	int (*walk)(void *self, int64_t id, const struct smx_report_visitor *v);
 	int (*end)(void *self, int64_t id, struct smx_slice uri,

@@ -47,13 +47,14 @@ static const char *const sql[STATEMENT_COUNT] = {
 		" v.attempts, v.first FROM delivery AS v"
 		" JOIN domain_day AS d ON d.id = v.domain_day"
 		" WHERE v.state = 0 AND v.next <= ?1 ORDER BY v.next LIMIT 1",
-	[LEASE] = "UPDATE delivery SET next = ?3, attempts = attempts + 1"
+	[LEASE] = "UPDATE delivery SET next = ?3"
 		  " WHERE domain_day = ?1 AND uri = ?2",
 	[POLICIES] = "SELECT id, type, members, success, failure FROM policy"
 		     " WHERE domain_day = ?1 ORDER BY id",
 	[FAILURES] = "SELECT members, count FROM failure WHERE policy = ?1",
-	[END] = "UPDATE delivery SET state = ?3, next = ?4, ended = ?5,"
-		" detail = ?6 WHERE domain_day = ?1 AND uri = ?2",
+	[END] =
+	    "UPDATE delivery SET state = ?3, next = ?4, ended = ?5,"
+	    " detail = ?6, attempts = attempts + 1 WHERE domain_day = ?1 AND uri = ?2",
 	[NEXT_DUE] = "SELECT min(next) FROM delivery WHERE state = 0",
 	[OLD] = "SELECT id FROM domain_day AS d WHERE day < ?1"
 		" AND report_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM"
@@ -177,6 +178,18 @@ put(void *self, int64_t id, struct smx_slice uri, smx_time due)
 }
 
 static int
+postpone(void *self, int64_t id, struct smx_slice uri, smx_time next)
+{
+	struct smx_dispatch_store *s = self;
+	sqlite3_stmt *st = s->statements[LEASE];
+
+	sqlite3_bind_int64(st, 1, id);
+	smx_reports_bind(st, 2, uri);
+	sqlite3_bind_int64(st, 3, next);
+	return run(s, LEASE);
+}
+
+static int
 take(void *self, smx_time now, smx_time until, struct smx_report_delivery *ret)
 {
 	struct smx_dispatch_store *s = self;
@@ -191,10 +204,7 @@ take(void *self, smx_time now, smx_time until, struct smx_report_delivery *ret)
 	ret->uri = smx_reports_column(st, 6);
 	ret->attempts = (unsigned)sqlite3_column_int(st, 7);
 	ret->first = sqlite3_column_int64(st, 8);
-	sqlite3_bind_int64(s->statements[LEASE], 1, ret->day.id);
-	smx_reports_bind(s->statements[LEASE], 2, ret->uri);
-	sqlite3_bind_int64(s->statements[LEASE], 3, until);
-	return run(s, LEASE);
+	return postpone(s, ret->day.id, ret->uri, until);
 }
 
 static int
@@ -295,6 +305,7 @@ static const struct smx_reports_ops ops = {
 	.close = close_day,
 	.put = put,
 	.take = take,
+	.postpone = postpone,
 	.walk = walk,
 	.end = end,
 	.next_due = next_due,

@@ -191,6 +191,10 @@ class Options(unittest.TestCase):
         self.assertEqual(there, rows)
 
 
+REPORT = b"""{"organization-name":"x","policies":[{"policy":{"policy-type":"sts"},
+"summary":{},"failure-details":[{"result-type":"x"}]}]}"""
+
+
 class Json(unittest.TestCase):
     """What strictmx prints as JSON has the members that its page names."""
 
@@ -235,7 +239,11 @@ class Json(unittest.TestCase):
         self.assertEqual(asked["findings"][0]["code"], "tlsrpt-version")
         bad = self.inspect(b"version: STSv1\n" + b"\n" * 200)
         self.assertNotIn("policy", bad)
-        self.check("inspect", policy, record, tlsrpt, bad)
+        report = self.inspect(REPORT)
+        self.assertEqual(report["type"], "report")
+        self.assertEqual(report["report"]["organization_name"], "x")
+        report["report"]["finding_counts"] = {}
+        self.check("inspect", policy, record, tlsrpt, report, bad)
 
     def test_query(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -245,3 +245,18 @@ def test_wrong_type_is_named():
     done = inspect(REPORT, "--type=reports")
     assert done.returncode == 2
     assert b"report" in done.stderr
+
+
+def test_an_excerpt_steers_no_terminal():
+    """C1 controls and marks that turn the order of writing around."""
+    record = "v=STSv1; id=a\u202eb\u009bc\ufeffd-é;".encode()
+    done = subprocess.run(
+        [program("strictmx"), "inspect", "-"],
+        input=record,
+        capture_output=True,
+        check=False,
+        env=environment(),
+    )
+    shown = done.stdout.decode()
+    assert "id=a?b?c?d-é;" in shown
+    assert not set("\u202e\u009b\ufeff") & set(shown)

@@ -20,6 +20,9 @@
 /* Bad datagrams are logged so often at the most. */
 #define BAD_EVERY   (10 * SMX_SECOND)
 #define ARENA_FIRST 16384
+/* Written before the time for it has come, so that a burst of domains finds
+ * room in memory. */
+#define FLUSH_BYTES (SMX_TALLY_BYTES_MAX / 4)
 
 struct socket {
 	struct smx_list link;
@@ -82,6 +85,16 @@ has_place(struct smx_role_collect *r, struct smx_slice record)
 }
 
 static void
+flush(struct smx_role_collect *r)
+{
+	struct smx_tally_batch batch;
+
+	if (r->tally.batch.row_count > 0 && smx_tally_store_is_idle(r->store) &&
+	    smx_tally_take(&r->tally, &batch) == 0)
+		smx_tally_store_give(r->store, &batch);
+}
+
+static void
 on_datagram(void *arg, struct smx_slice datagram)
 {
 	struct smx_role_collect *r = arg;
@@ -103,6 +116,8 @@ on_datagram(void *arg, struct smx_slice datagram)
 	}
 	if (smx_tally_add(&r->tally, &event, now.wall / SMX_DAY) < 0)
 		r->dropped++;
+	if (r->tally.bytes > FLUSH_BYTES)
+		flush(r);
 }
 
 static struct smx_tlsrpt_socket_counts

@@ -22,8 +22,11 @@
 #include "io/mailbox.h"
 #include "io/post_curl.h"
 
-/* Deliveries under way. */
-#define FLIGHT_MAX 128
+/* Deliveries under way: in all, to one host, by mail. The last two leave room
+ * for others while a host is mute. */
+#define FLIGHT_MAX      1024
+#define FLIGHT_HOST_MAX 64
+#define FLIGHT_MAIL_MAX 512
 
 struct smx_role_report {
 	const struct smx_config *config;
@@ -293,6 +296,8 @@ start_dispatch(struct smx_role_report *r)
 		.retry_for = c->report_retry_for,
 		.keep = c->report_keep,
 		.flight_max = FLIGHT_MAX,
+		.flight_host_max = FLIGHT_HOST_MAX,
+		.flight_mail_max = FLIGHT_MAIL_MAX,
 		.only_failures = c->report_only_failures,
 		.dry_run = c->report_dry_run,
 	};
