@@ -72,9 +72,13 @@ def settings(text=None):
     return [dict(zip(names, row, strict=True)) for row in table(text, "SMX_SETTING")]
 
 
-def default(name):
-    """The default of a setting; a list is one."""
-    value = next(row["default"] for row in settings() if row["name"] == name)
+def default(name, section=None):
+    """The default of a setting; a list is one. Without a section, the first."""
+    value = next(
+        row["default"]
+        for row in settings()
+        if row["name"] == name and section in (None, row["section"])
+    )
     if value.startswith("{"):
         return re.findall(r'"([^"]*)"', value)
     return value
