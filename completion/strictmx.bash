@@ -43,7 +43,7 @@ _strictmx_offer_value()
 		;;
 	check:--colour | check:--color) _strictmx_offer "auto always never" "$2" ;;
 	inspect:-t | inspect:--type)
-		_strictmx_offer "record policy tlsrpt-record report" "$2"
+		_strictmx_offer "record policy tlsrpt-record report datagram" "$2"
 		;;
 	query:-m | query:--map)
 		_strictmx_offer "strictmx strictmx-plain" "$2"
@@ -79,7 +79,7 @@ _strictmx()
 	_strictmx_offer_value "$prev" "$cur" "$command" && return
 
 	case $command:$cur in
-	:*) _strictmx_offer "check inspect query cache config
+	:*) _strictmx_offer "check inspect query cache report config
 		--config= --help --version" "$cur" ;;
 	check:-*) _strictmx_offer "--json --csv --quiet --colour= --color=
 		--width= --baseline= --expires-soon= --file= --jobs= --unordered
@@ -90,6 +90,8 @@ _strictmx()
 	inspect:*) _strictmx_offer_files "$cur" ;;
 	query:-*) _strictmx_offer "--server= --map= --json $common" "$cur" ;;
 	cache:-*) _strictmx_offer "--config= $common" "$cur" ;;
+	report:-*) _strictmx_offer "--config= --day= --failed --waiting
+		--all-failed --gzip --output= --json $common" "$cur" ;;
 	config:-*) _strictmx_offer "--config= --json $common" "$cur" ;;
 	cache:*)
 		if [[ -z $verb ]]; then
@@ -97,6 +99,10 @@ _strictmx()
 		else
 			_strictmx_offer_files "$cur"
 		fi
+		;;
+	report:*)
+		[[ -n $verb ]] ||
+			_strictmx_offer "list show export preview send" "$cur"
 		;;
 	config:*)
 		[[ -n $verb ]] || _strictmx_offer "check show" "$cur"
@@ -115,7 +121,7 @@ _strictmxd()
 		prev=${COMP_WORDS[COMP_CWORD - 2]}
 	fi
 	_strictmx_offer_value "$prev" "$cur" && return
-	_strictmx_offer "resolve --config= --help --usage --version" "$cur"
+	_strictmx_offer "resolve collect report --config= --help --usage --version" "$cur"
 }
 
 complete -F _strictmx strictmx

@@ -69,12 +69,12 @@ class Completion(unittest.TestCase):
         for line, expected in (
             (
                 "strictmx inspect --type=",
-                {"record", "policy", "tlsrpt-record", "report"},
+                {"record", "policy", "tlsrpt-record", "report", "datagram"},
             ),
             ("strictmx inspect --type=rec", {"record"}),
             (
                 "strictmx inspect -t ",
-                {"record", "policy", "tlsrpt-record", "report"},
+                {"record", "policy", "tlsrpt-record", "report", "datagram"},
             ),
             ("strictmx query --map=", {"strictmx", "strictmx-plain"}),
             ("strictmx query -m ", {"strictmx", "strictmx-plain"}),
@@ -92,7 +92,9 @@ class Completion(unittest.TestCase):
             ("strictmx check --no-smtp --res", {"--resolver=", "--resume"}),
             ("strictmx -c x check -j 5 --cs", {"--csv"}),
             ("strictmx query -j --s", {"--server="}),
-            ("strictmxd r", {"resolve"}),
+            ("strictmx report ", {"list", "show", "export", "preview", "send"}),
+            ("strictmx report list --w", {"--waiting"}),
+            ("strictmxd r", {"resolve", "report"}),
         ):
             self.assertEqual(offers(line), expected, line)
 

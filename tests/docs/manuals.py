@@ -4,13 +4,15 @@ status, counter and JSON member, and none that does not exist."""
 import datetime
 import json
 import pathlib
+import project
 import re
 import socket
+import sqlite3
+import subprocess
 import tempfile
 import threading
+import time
 import unittest
-
-import project
 from project import ROOT, Help, program, run
 
 PAGES = ("strictmx.1", "strictmxd.8", "strictmx.conf.5")
@@ -195,6 +197,10 @@ REPORT = b"""{"organization-name":"x","policies":[{"policy":{"policy-type":"sts"
 "summary":{},"failure-details":[{"result-type":"x"}]}]}"""
 
 
+DATAGRAM = b"""{"d":"example.com","pr":"v=TLSRPTv1;rua=mailto:a@example.com",
+"policies":[{"policy-type":9,"f":0}]}"""
+
+
 class Json(unittest.TestCase):
     """What strictmx prints as JSON has the members that its page names."""
 
@@ -278,6 +284,40 @@ class Json(unittest.TestCase):
             done = run(program("strictmx"), "-c", config, "cache", "export", "-")
         self.assertEqual(json.loads(done.stdout), line)
         self.check("cache", line)
+
+    def test_report(self):
+        """A store as role collect leaves it, with every state."""
+        with tempfile.TemporaryDirectory() as folder:
+            config = pathlib.Path(folder) / "strictmx.conf"
+            config.write_text(
+                f'reports = "sqlite:{folder}/reports.db"\n'
+                f'collect {{ listen = {{ "unix:{folder}/socket" }} }}\n',
+                encoding="utf-8",
+            )
+            collect = subprocess.Popen(
+                [program("strictmxd"), "-c", config], stderr=subprocess.DEVNULL
+            )
+            while not pathlib.Path(f"{folder}/socket").exists():
+                self.assertIsNone(collect.poll())
+                time.sleep(0.01)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.sendto(DATAGRAM, f"{folder}/socket")
+            collect.terminate()
+            self.assertEqual(collect.wait(), 0)
+            with sqlite3.connect(f"{folder}/reports.db") as store:
+                for state in (0, 1):
+                    store.execute(
+                        "INSERT INTO delivery VALUES (1, ?, ?, 1, 0, 0, 0, 'x')",
+                        (f"mailto:{state}@example.com", state),
+                    )
+                store.execute("UPDATE domain_day SET report_id = 'x'")
+            store.close()
+            done = run(program("strictmx"), "-c", config, "report", "list", "--json")
+        shown = json.loads(done.stdout)
+        self.assertEqual(shown["format"], 1)
+        states = [row["state"] for row in shown["reports"]]
+        self.assertEqual(states, ["waiting", "delivered"])
+        self.check("report", shown)
 
     def test_config(self):
         done = run(program("strictmx"), "config", "show", "--json", "-c", "/dev/null")

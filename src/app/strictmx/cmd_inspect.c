@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "app/strictmx/command.h"
+#include "app/strictmx/out_datagram.h"
 #include "app/strictmx/out_findings.h"
 #include "app/strictmx/out_report.h"
 #include "base/scan.h"
@@ -31,6 +32,7 @@ enum input_type {
 	TYPE_POLICY,
 	TYPE_TLSRPT,
 	TYPE_REPORT,
+	TYPE_DATAGRAM,
 	TYPE_COUNT
 };
 
@@ -41,6 +43,7 @@ static const char *const type_names[] = {
 	[TYPE_POLICY] = "policy",
 	[TYPE_TLSRPT] = "tlsrpt-record",
 	[TYPE_REPORT] = "report",
+	[TYPE_DATAGRAM] = "datagram",
 };
 static const char *const type_words[] = {
 	[TYPE_GUESS] = NULL,
@@ -48,6 +51,7 @@ static const char *const type_words[] = {
 	[TYPE_POLICY] = "policy",
 	[TYPE_TLSRPT] = "TLS reporting record",
 	[TYPE_REPORT] = "TLS report",
+	[TYPE_DATAGRAM] = "datagram of libtlsrpt",
 };
 
 struct inspect {
@@ -67,12 +71,14 @@ struct inspect {
 	struct smx_sts_policy policy;
 	struct smx_tlsrpt_txt tlsrpt;
 	struct smx_tlsrpt_read_report report;
+	struct smx_tlsrpt_event event;
+	const char *what; /* is wrong with a datagram */
 };
 
 static const struct argp_option options[] = {
 	{ "type", 't', "TYPE", 0,
-	    "What the input is: record, policy, tlsrpt-record or report; "
-	    "without it, a guess",
+	    "What the input is: record, policy, tlsrpt-record, report or "
+	    "datagram; without it, a guess",
 	    0 },
 	{ "mx", 'm', "HOST", 0,
 	    "Also say whether the policy allows this MX host", 0 },
@@ -90,7 +96,8 @@ set_type(struct inspect *in, const char *arg, struct argp_state *state)
 		}
 	}
 	argp_error(state,
-	    "unknown type \"%s\": it is record, policy, tlsrpt-record or report",
+	    "unknown type \"%s\": it is record, policy, "
+	    "tlsrpt-record, report or datagram",
 	    arg);
 }
 
@@ -139,14 +146,10 @@ static const struct argp argp = {
 	    "can't be read.",
 };
 
-/* Compressed, or an object with "policies". */
+/* Is it an object, with that name in quotes somewhere? */
 static bool
-is_report(struct smx_slice s)
+is_object_with(struct smx_slice s, struct smx_slice name)
 {
-	const struct smx_slice name = SMX_SLICE("\"policies\"");
-
-	if (smx_gz_is(s))
-		return true;
 	if (smx_slice_starts(s, SMX_SLICE("\xef\xbb\xbf")))
 		s = smx_slice_from(s, 3);
 	while (s.n > 0 && strchr(" \t\r\n", s.p[0]) != NULL)
@@ -159,6 +162,20 @@ is_report(struct smx_slice s)
 	return s.n > 0;
 }
 
+/* Both have "policies"; only a datagram has a record. */
+static bool
+is_datagram(struct smx_slice s)
+{
+	return is_object_with(s, SMX_SLICE("\"policies\"")) &&
+	    is_object_with(s, SMX_SLICE("\"pr\""));
+}
+
+static bool
+is_report(struct smx_slice s)
+{
+	return smx_gz_is(s) || is_object_with(s, SMX_SLICE("\"policies\""));
+}
+
 /* A record has "=" before any ":"; a policy the other way round. */
 static enum input_type
 guess(struct smx_slice s)
@@ -167,6 +184,8 @@ guess(struct smx_slice s)
 	size_t equals = smx_slice_find(s, '=');
 	size_t colon = smx_slice_find(s, ':');
 
+	if (is_datagram(s))
+		return TYPE_DATAGRAM;
 	if (is_report(s))
 		return TYPE_REPORT;
 	if (s.n >= tlsrpt.n &&
@@ -245,6 +264,9 @@ parse(struct inspect *in)
 	if (in->type == TYPE_POLICY) {
 		rc = smx_sts_policy_parse(&in->arena, in->input, &in->diags,
 		    &in->policy);
+	} else if (in->type == TYPE_DATAGRAM) {
+		rc = smx_tlsrpt_event_parse(&in->arena, in->input, &in->event,
+		    &in->what);
 	} else if (in->type == TYPE_REPORT) {
 		rc = parse_report(in);
 	} else if (in->type == TYPE_TLSRPT) {
@@ -259,7 +281,7 @@ parse(struct inspect *in)
 	if (rc == -SMX_ENOMEM)
 		return rc;
 	in->parsed = rc == 0;
-	in->valid = !smx_diag_list_has_error(&in->diags);
+	in->valid = !smx_diag_list_has_error(&in->diags) && in->what == NULL;
 	if (in->mx != NULL && in->parsed && in->type == TYPE_POLICY)
 		in->match = is_allowed(in);
 	return 0;
@@ -349,6 +371,14 @@ print_json(const struct inspect *in, struct smx_buf *out)
 		smx_buf_add_text(out, ",\"report\":");
 		smx_out_report_json(&in->report, out);
 	}
+	if (in->parsed && in->type == TYPE_DATAGRAM) {
+		smx_buf_add_text(out, ",\"event\":");
+		smx_out_datagram_json(&in->event, out);
+	}
+	if (in->what != NULL) {
+		smx_buf_add_text(out, ",\"reason\":");
+		smx_json_print_text(out, smx_slice_text(in->what));
+	}
 	if (in->mx != NULL && is_policy)
 		smx_buf_printf(out, ",\"match\":%s",
 		    in->match ? "true" : "false");
@@ -372,8 +402,9 @@ print_match(const struct inspect *in, struct smx_buf *out)
 static void
 print_valid(const struct inspect *in, const char *name, struct smx_buf *out)
 {
-	if (in->type == TYPE_REPORT) {
-		smx_buf_printf(out, "%s: a valid TLS report\n", name);
+	if (in->type == TYPE_REPORT || in->type == TYPE_DATAGRAM) {
+		smx_buf_printf(out, "%s: a valid %s\n", name,
+		    type_words[in->type]);
 		return;
 	}
 	smx_buf_printf(out, "%s: a valid %s: ", name, type_words[in->type]);
@@ -415,13 +446,18 @@ print_text(const struct inspect *in, const char *name, struct smx_buf *out)
 
 	smx_out_findings_text(&in->diags, in->input, name,
 	    isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL, out);
+	if (in->what != NULL)
+		smx_buf_printf(out, "%s: error: %s\n", name, in->what);
 	if (!in->valid)
 		smx_buf_printf(out, "%s: not a valid %s%s\n", name,
-		    type_words[in->type], in->parsed ? used[in->type] : "");
+		    type_words[in->type],
+		    in->parsed && used[in->type] != NULL ? used[in->type] : "");
 	else
 		print_valid(in, name, out);
 	if (in->parsed && in->type == TYPE_REPORT)
 		print_report(in, name, out);
+	if (in->parsed && in->type == TYPE_DATAGRAM)
+		smx_out_datagram_text(&in->event, out);
 	if (in->mx != NULL && in->type == TYPE_POLICY)
 		print_match(in, out);
 }

@@ -30,6 +30,7 @@ int smx_cmd_check(struct smx_command_context *c, int argc, char **argv);
 int smx_cmd_inspect(struct smx_command_context *c, int argc, char **argv);
 int smx_cmd_query(struct smx_command_context *c, int argc, char **argv);
 int smx_cmd_cache(struct smx_command_context *c, int argc, char **argv);
+int smx_cmd_report(struct smx_command_context *c, int argc, char **argv);
 int smx_cmd_config(struct smx_command_context *c, int argc, char **argv);
 
 /**

@@ -20,11 +20,13 @@ static const struct command {
 	{ "check", "strictmx check", smx_cmd_check,
 	    "check domains: is mail to them protected, and if not, why" },
 	{ "inspect", "strictmx inspect", smx_cmd_inspect,
-	    "parse a record or a policy and say what is wrong with it" },
+	    "parse a record, policy or report and say what is wrong" },
 	{ "query", "strictmx query", smx_cmd_query,
 	    "ask a running daemon, as an MTA does" },
 	{ "cache", "strictmx cache", smx_cmd_cache,
 	    "export or import the cached policies" },
+	{ "report", "strictmx report", smx_cmd_report,
+	    "look at the TLS reports that are sent" },
 	{ "config", "strictmx config", smx_cmd_config,
 	    "check or show the configuration" },
 };
@@ -57,7 +59,7 @@ run(struct smx_command_context *context, int argc, char **argv)
 		return commands[i].run(context, argc, argv);
 	}
 	smx_command_complain("unknown subcommand \"%s\"; there are: check, "
-			     "inspect, query, cache, config",
+			     "inspect, query, cache, report, config",
 	    argv[0]);
 	return SMX_EXIT_USAGE;
 }

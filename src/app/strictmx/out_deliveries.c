@@ -1,0 +1,213 @@
+#include <inttypes.h>
+#include <libsmartcols.h>
+#include <stdlib.h>
+
+#include "app/strictmx/out_deliveries.h"
+#include "base/scan.h"
+#include "core/date.h"
+#include "core/json.h"
+#include "io/clock.h"
+
+/* As it stands in text, and in JSON. */
+struct state {
+	const char *text, *word;
+};
+
+static const struct state counting = { "counting", "counting" };
+static const struct state no_place = { "no place", "no-place" };
+static const struct state states[] = {
+	[SMX_DELIVERY_WAITING] = { "waiting", "waiting" },
+	[SMX_DELIVERY_DONE] = { "delivered", "delivered" },
+	[SMX_DELIVERY_GIVEN_UP] = { "given up", "given-up" },
+};
+
+enum {
+	COL_DAY,
+	COL_DOMAIN,
+	COL_GOOD,
+	COL_BAD,
+	COL_STATE,
+	COL_WHEN,
+	COL_TRIES,
+	COL_TO,
+	COL_DETAIL,
+	COL_COUNT
+};
+
+struct smx_out_deliveries {
+	bool json;
+	struct smx_buf *out;
+	struct libscols_table *table;
+	size_t count;
+	bool failed;
+};
+
+struct smx_out_deliveries *
+smx_out_deliveries_new(bool json, struct smx_buf *out)
+{
+	static const char *const names[COL_COUNT] = { "DAY", "DOMAIN", "OK",
+		"FAILED", "STATE", "WHEN", "TRIES", "TO", "DETAIL" };
+	struct smx_out_deliveries *d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return NULL;
+	d->json = json;
+	d->out = out;
+	if (json) {
+		smx_buf_add_text(out, "{\"format\":1,\"reports\":[");
+		return d;
+	}
+	d->table = scols_new_table();
+	d->failed = d->table == NULL;
+	for (size_t i = 0; i < COL_COUNT && !d->failed; i++)
+		d->failed = scols_table_new_column(d->table, names[i], 0,
+				i == COL_GOOD || i == COL_BAD || i == COL_TRIES
+				    ? SCOLS_FL_RIGHT
+				    : 0) == NULL;
+	return d;
+}
+
+static const struct state *
+state_of(const struct smx_report_list_row *row)
+{
+	if (row->has_delivery)
+		return &states[row->state];
+	return row->day.report_id.n == 0 ? &counting : &no_place;
+}
+
+/* The next attempt, or the end of the last. */
+static smx_time
+when_of(const struct smx_report_list_row *row)
+{
+	return row->state == SMX_DELIVERY_WAITING ? row->next : row->ended;
+}
+
+static void
+set_cell(struct smx_out_deliveries *d, struct libscols_line *line, size_t i,
+    struct smx_buf *cell)
+{
+	if (scols_line_set_data(line, i, smx_buf_text(cell)) != 0)
+		d->failed = true;
+	smx_buf_reset(cell);
+}
+
+static void
+add_line(struct smx_out_deliveries *d, const struct smx_report_list_row *row)
+{
+	struct libscols_line *line = d->failed
+	    ? NULL
+	    : scols_table_new_line(d->table, NULL);
+	char when[SMX_CLOCK_TEXT_BYTES] = "";
+	struct smx_buf cell;
+
+	if (line == NULL) {
+		d->failed = true;
+		return;
+	}
+	smx_buf_init(&cell, 8192);
+	smx_date_print(row->day.day * SMX_DAY, &cell);
+	set_cell(d, line, COL_DAY, &cell);
+	smx_buf_add_escaped(&cell, row->day.domain);
+	set_cell(d, line, COL_DOMAIN, &cell);
+	smx_buf_add_u64(&cell, row->success);
+	set_cell(d, line, COL_GOOD, &cell);
+	smx_buf_add_u64(&cell, row->failure);
+	set_cell(d, line, COL_BAD, &cell);
+	smx_buf_add_text(&cell, state_of(row)->text);
+	set_cell(d, line, COL_STATE, &cell);
+	if (row->has_delivery) {
+		smx_clock_print(when_of(row), when);
+		smx_buf_add_text(&cell, when);
+		set_cell(d, line, COL_WHEN, &cell);
+		smx_buf_add_u64(&cell, row->delivery.attempts);
+		set_cell(d, line, COL_TRIES, &cell);
+	}
+	smx_buf_add_escaped(&cell, row->delivery.uri);
+	set_cell(d, line, COL_TO, &cell);
+	smx_buf_add_escaped(&cell, row->detail);
+	set_cell(d, line, COL_DETAIL, &cell);
+	smx_buf_done(&cell);
+}
+
+static void
+add_member(struct smx_buf *out, const char *name, struct smx_slice text)
+{
+	smx_buf_printf(out, ",\"%s\":", name);
+	smx_json_print_text(out, text);
+}
+
+static void
+add_object(struct smx_out_deliveries *d, const struct smx_report_list_row *row)
+{
+	struct smx_buf *out = d->out;
+	char when[SMX_CLOCK_TEXT_BYTES];
+
+	smx_buf_add_text(out,
+	    d->count > 0 ? ",\n{\"day\":\"" : "\n{\"day\":\"");
+	smx_date_print(row->day.day * SMX_DAY, out);
+	smx_buf_add_char(out, '"');
+	add_member(out, "domain", row->day.domain);
+	add_member(out, "record", row->day.record);
+	smx_buf_printf(out,
+	    ",\"successful\":%" PRIu64 ",\"failed\":%" PRIu64
+	    ",\"state\":\"%s\"",
+	    row->success, row->failure, state_of(row)->word);
+	if (row->day.report_id.n > 0)
+		add_member(out, "report_id", row->day.report_id);
+	if (row->has_delivery) {
+		smx_clock_print(when_of(row), when);
+		add_member(out, "to", row->delivery.uri);
+		smx_buf_printf(out, ",\"attempts\":%u,\"%s\":\"%s\"",
+		    row->delivery.attempts,
+		    row->state == SMX_DELIVERY_WAITING ? "next" : "ended",
+		    when);
+		add_member(out, "detail", row->detail);
+	}
+	smx_buf_add_char(out, '}');
+}
+
+void
+smx_out_deliveries_add(struct smx_out_deliveries *d,
+    const struct smx_report_list_row *row)
+{
+	if (d->json)
+		add_object(d, row);
+	else
+		add_line(d, row);
+	d->count++;
+}
+
+/* A table's lines without the blanks at their ends. */
+static void
+add_trimmed(struct smx_buf *out, struct smx_slice table)
+{
+	while (table.n > 0) {
+		size_t n = smx_slice_find(table, '\n');
+
+		smx_buf_add(out, smx_scan_trim_end(smx_slice(table.p, n)));
+		smx_buf_add_char(out, '\n');
+		table = smx_slice_from(table, n + 1);
+	}
+}
+
+int
+smx_out_deliveries_end(struct smx_out_deliveries **dp)
+{
+	struct smx_out_deliveries *d = *dp;
+	char *text = NULL;
+	int rc;
+
+	if (d->json)
+		smx_buf_add_text(d->out, "\n]}\n");
+	else if (!d->failed && d->count > 0 &&
+	    scols_print_table_to_string(d->table, &text) != 0)
+		d->failed = true;
+	if (text != NULL)
+		add_trimmed(d->out, smx_slice_text(text));
+	rc = d->failed || smx_buf_status(d->out) < 0 ? -SMX_ENOMEM : 0;
+	free(text);
+	scols_unref_table(d->table);
+	free(d);
+	*dp = NULL;
+	return rc;
+}
