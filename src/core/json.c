@@ -62,6 +62,16 @@ smx_json_print_text(struct smx_buf *out, struct smx_slice text)
 	smx_buf_add_char(out, '"');
 }
 
+void
+smx_json_print_member(struct smx_buf *out, const char *name,
+    struct smx_slice text)
+{
+	if (text.n == 0)
+		return;
+	smx_buf_printf(out, ",\"%s\":", name);
+	smx_json_print_text(out, text);
+}
+
 /* jansson's values behind our name: a pointer to one is a pointer to the
  * other. */
 static const json_t *

@@ -26,6 +26,10 @@ struct smx_json_text {
  */
 void smx_json_print_text(struct smx_buf *out, struct smx_slice text);
 
+/** Append a comma, a name and a text, unless the text is empty. */
+void smx_json_print_member(struct smx_buf *out, const char *name,
+    struct smx_slice text);
+
 /**
  * Read an object's members, all of them texts.
  *

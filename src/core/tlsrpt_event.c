@@ -541,17 +541,8 @@ smx_tlsrpt_event_parse(struct smx_arena *a, struct smx_slice datagram,
 	return rc;
 }
 
-static void
-print_member(struct smx_buf *out, const char *name, struct smx_slice text)
-{
-	if (text.n == 0)
-		return;
-	smx_buf_printf(out, ",\"%s\":", name);
-	smx_json_print_text(out, text);
-}
-
-static void
-print_lines(struct smx_buf *out, const char *name,
+void
+smx_tlsrpt_event_print_lines(struct smx_buf *out, const char *name,
     const struct smx_tlsrpt_line *line)
 {
 	if (line == NULL)
@@ -573,12 +564,12 @@ print_failures(struct smx_buf *out, const struct smx_tlsrpt_event_failure *f)
 	for (; f != NULL; f = f->next) {
 		smx_buf_printf(out, "{\"c\":%u",
 		    smx_tlsrpt_result_number(f->row.result));
-		print_member(out, "s", f->row.sending_mta_ip);
-		print_member(out, "n", f->row.receiving_mx_hostname);
-		print_member(out, "h", f->row.receiving_mx_helo);
-		print_member(out, "r", f->row.receiving_ip);
-		print_member(out, "a", f->row.additional_information);
-		print_member(out, "f", f->row.failure_reason_code);
+		smx_json_print_member(out, "s", f->row.sending_mta_ip);
+		smx_json_print_member(out, "n", f->row.receiving_mx_hostname);
+		smx_json_print_member(out, "h", f->row.receiving_mx_helo);
+		smx_json_print_member(out, "r", f->row.receiving_ip);
+		smx_json_print_member(out, "a", f->row.additional_information);
+		smx_json_print_member(out, "f", f->row.failure_reason_code);
 		smx_buf_add_text(out, f->next != NULL ? "}," : "}");
 	}
 	smx_buf_add_char(out, ']');
@@ -589,17 +580,18 @@ smx_tlsrpt_event_print(const struct smx_tlsrpt_event *event,
     struct smx_buf *out)
 {
 	smx_buf_add_text(out, "{\"dpv\":\"1\"");
-	print_member(out, "d", smx_domain_slice(&event->domain));
-	print_member(out, "pr", event->record);
+	smx_json_print_member(out, "d", smx_domain_slice(&event->domain));
+	smx_json_print_member(out, "pr", event->record);
 	smx_buf_add_text(out, ",\"policies\":[");
 	for (const struct smx_tlsrpt_event_policy *p = event->policies;
 	     p != NULL; p = p->next) {
 		smx_buf_printf(out, "{\"policy-type\":%u",
 		    smx_tlsrpt_policy_type_number(p->type));
-		print_member(out, "policy-domain",
+		smx_json_print_member(out, "policy-domain",
 		    smx_domain_slice(&p->domain));
-		print_lines(out, "policy-string", p->policy_string);
-		print_lines(out, "mx-host", p->mx_host);
+		smx_tlsrpt_event_print_lines(out, "policy-string",
+		    p->policy_string);
+		smx_tlsrpt_event_print_lines(out, "mx-host", p->mx_host);
 		print_failures(out, p->failures);
 		if (p->is_session)
 			smx_buf_printf(out, ",\"f\":%d", p->is_failure);

@@ -87,4 +87,8 @@ int smx_tlsrpt_event_parse(struct smx_arena *a, struct smx_slice datagram,
 void smx_tlsrpt_event_print(const struct smx_tlsrpt_event *event,
     struct smx_buf *out);
 
+/** Append a comma, a name and a list of texts, unless it is empty. */
+void smx_tlsrpt_event_print_lines(struct smx_buf *out, const char *name,
+    const struct smx_tlsrpt_line *line);
+
 #endif

@@ -11,29 +11,6 @@ const struct smx_slice smx_tlsrpt_report_other_failure =
 	      "\"failures of other kinds, too many to be told apart\"");
 
 static void
-print_member(struct smx_buf *out, const char *name, struct smx_slice text)
-{
-	if (text.n == 0)
-		return;
-	smx_buf_printf(out, ",\"%s\":", name);
-	smx_json_print_text(out, text);
-}
-
-static void
-print_lines(struct smx_buf *out, const char *name,
-    const struct smx_tlsrpt_line *line)
-{
-	if (line == NULL)
-		return;
-	smx_buf_printf(out, ",\"%s\":[", name);
-	for (; line != NULL; line = line->next) {
-		smx_json_print_text(out, line->text);
-		smx_buf_add_text(out, line->next != NULL ? "," : "");
-	}
-	smx_buf_add_char(out, ']');
-}
-
-static void
 print_type(enum smx_tlsrpt_policy_type type, struct smx_buf *out)
 {
 	smx_buf_printf(out, "\"policy-type\":\"%s\"",
@@ -47,10 +24,12 @@ smx_tlsrpt_report_print_policy(const struct smx_tlsrpt_event_policy *p,
 	print_type(p->type, out);
 	/* RFC 8460, 4.4: of a policy that was found. */
 	if (p->type != SMX_TLSRPT_NO_POLICY_FOUND)
-		print_lines(out, "policy-string", p->policy_string);
-	print_member(out, "policy-domain", smx_domain_slice(&p->domain));
+		smx_tlsrpt_event_print_lines(out, "policy-string",
+		    p->policy_string);
+	smx_json_print_member(out, "policy-domain",
+	    smx_domain_slice(&p->domain));
 	if (p->type == SMX_TLSRPT_STS)
-		print_lines(out, "mx-host", p->mx_host);
+		smx_tlsrpt_event_print_lines(out, "mx-host", p->mx_host);
 }
 
 void
@@ -58,7 +37,7 @@ smx_tlsrpt_report_print_other_policy(enum smx_tlsrpt_policy_type type,
     struct smx_slice domain, struct smx_buf *out)
 {
 	print_type(type, out);
-	print_member(out, "policy-domain", domain);
+	smx_json_print_member(out, "policy-domain", domain);
 }
 
 void
@@ -67,12 +46,15 @@ smx_tlsrpt_report_print_failure(const struct smx_tlsrpt_failure *f,
 {
 	smx_buf_printf(out, "\"result-type\":\"%s\"",
 	    smx_tlsrpt_result_text(f->result));
-	print_member(out, "sending-mta-ip", f->sending_mta_ip);
-	print_member(out, "receiving-mx-hostname", f->receiving_mx_hostname);
-	print_member(out, "receiving-mx-helo", f->receiving_mx_helo);
-	print_member(out, "receiving-ip", f->receiving_ip);
-	print_member(out, "additional-information", f->additional_information);
-	print_member(out, "failure-reason-code", f->failure_reason_code);
+	smx_json_print_member(out, "sending-mta-ip", f->sending_mta_ip);
+	smx_json_print_member(out, "receiving-mx-hostname",
+	    f->receiving_mx_hostname);
+	smx_json_print_member(out, "receiving-mx-helo", f->receiving_mx_helo);
+	smx_json_print_member(out, "receiving-ip", f->receiving_ip);
+	smx_json_print_member(out, "additional-information",
+	    f->additional_information);
+	smx_json_print_member(out, "failure-reason-code",
+	    f->failure_reason_code);
 }
 
 void

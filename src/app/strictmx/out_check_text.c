@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "app/strictmx/out_check_text.h"
+#include "app/strictmx/out_table.h"
 #include "base/scan.h"
 #include "core/date.h"
 #include "core/mx_advice.h"
@@ -405,19 +406,6 @@ add_row(const struct page *p, struct libscols_table *t, const struct row *r)
 	return bad == 0;
 }
 
-/* A table's lines without the blanks at their ends. */
-static void
-add_trimmed(struct smx_buf *out, struct smx_slice table)
-{
-	while (table.n > 0) {
-		size_t n = smx_slice_find(table, '\n');
-
-		smx_buf_add(out, smx_scan_trim_end(smx_slice(table.p, n)));
-		smx_buf_add_char(out, '\n');
-		table = smx_slice_from(table, n + 1);
-	}
-}
-
 static void
 print_mx(const struct page *p)
 {
@@ -425,7 +413,6 @@ print_mx(const struct page *p)
 		"POLICY", "TLS", "CERTIFICATE", "DANE" };
 	const struct smx_check_facts *f = &p->check->facts;
 	struct libscols_table *t = scols_new_table();
-	char *text = NULL;
 	bool ok = t != NULL;
 
 	for (size_t i = 0; ok && i < sizeof(names) / sizeof(names[0]); i++)
@@ -448,13 +435,11 @@ print_mx(const struct page *p)
 	if (ok) {
 		scols_table_set_termforce(t, SCOLS_TERMFORCE_ALWAYS);
 		scols_table_set_termwidth(t, p->style->width);
-		ok = scols_print_table_to_string(t, &text) == 0;
 	}
-	if (ok && text != NULL && f->mx_count > 0) {
+	if (ok && f->mx_count > 0) {
 		smx_buf_add_char(p->out, '\n');
-		add_trimmed(p->out, smx_slice_text(text));
+		smx_out_table_print(t, p->out);
 	}
-	free(text);
 	scols_unref_table(t);
 }
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "app/strictmx/out_deliveries.h"
-#include "base/scan.h"
+#include "app/strictmx/out_table.h"
 #include "core/date.h"
 #include "core/json.h"
 #include "io/clock.h"
@@ -130,13 +130,6 @@ add_line(struct smx_out_deliveries *d, const struct smx_report_list_row *row)
 }
 
 static void
-add_member(struct smx_buf *out, const char *name, struct smx_slice text)
-{
-	smx_buf_printf(out, ",\"%s\":", name);
-	smx_json_print_text(out, text);
-}
-
-static void
 add_object(struct smx_out_deliveries *d, const struct smx_report_list_row *row)
 {
 	struct smx_buf *out = d->out;
@@ -146,22 +139,22 @@ add_object(struct smx_out_deliveries *d, const struct smx_report_list_row *row)
 	    d->count > 0 ? ",\n{\"day\":\"" : "\n{\"day\":\"");
 	smx_date_print(row->day.day * SMX_DAY, out);
 	smx_buf_add_char(out, '"');
-	add_member(out, "domain", row->day.domain);
-	add_member(out, "record", row->day.record);
+	smx_json_print_member(out, "domain", row->day.domain);
+	smx_json_print_member(out, "record", row->day.record);
 	smx_buf_printf(out,
 	    ",\"successful\":%" PRIu64 ",\"failed\":%" PRIu64
 	    ",\"state\":\"%s\"",
 	    row->success, row->failure, state_of(row)->word);
 	if (row->day.report_id.n > 0)
-		add_member(out, "report_id", row->day.report_id);
+		smx_json_print_member(out, "report_id", row->day.report_id);
 	if (row->has_delivery) {
 		smx_clock_print(when_of(row), when);
-		add_member(out, "to", row->delivery.uri);
+		smx_json_print_member(out, "to", row->delivery.uri);
 		smx_buf_printf(out, ",\"attempts\":%u,\"%s\":\"%s\"",
 		    row->delivery.attempts,
 		    row->state == SMX_DELIVERY_WAITING ? "next" : "ended",
 		    when);
-		add_member(out, "detail", row->detail);
+		smx_json_print_member(out, "detail", row->detail);
 	}
 	smx_buf_add_char(out, '}');
 }
@@ -177,35 +170,17 @@ smx_out_deliveries_add(struct smx_out_deliveries *d,
 	d->count++;
 }
 
-/* A table's lines without the blanks at their ends. */
-static void
-add_trimmed(struct smx_buf *out, struct smx_slice table)
-{
-	while (table.n > 0) {
-		size_t n = smx_slice_find(table, '\n');
-
-		smx_buf_add(out, smx_scan_trim_end(smx_slice(table.p, n)));
-		smx_buf_add_char(out, '\n');
-		table = smx_slice_from(table, n + 1);
-	}
-}
-
 int
 smx_out_deliveries_end(struct smx_out_deliveries **dp)
 {
 	struct smx_out_deliveries *d = *dp;
-	char *text = NULL;
 	int rc;
 
 	if (d->json)
 		smx_buf_add_text(d->out, "\n]}\n");
-	else if (!d->failed && d->count > 0 &&
-	    scols_print_table_to_string(d->table, &text) != 0)
-		d->failed = true;
-	if (text != NULL)
-		add_trimmed(d->out, smx_slice_text(text));
+	else if (!d->failed && d->count > 0)
+		d->failed = !smx_out_table_print(d->table, d->out);
 	rc = d->failed || smx_buf_status(d->out) < 0 ? -SMX_ENOMEM : 0;
-	free(text);
 	scols_unref_table(d->table);
 	free(d);
 	*dp = NULL;

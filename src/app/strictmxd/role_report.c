@@ -2,8 +2,6 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,13 +11,12 @@
 #include "app/strictmxd/dns_settings.h"
 #include "app/strictmxd/mail_signer.h"
 #include "base/log.h"
-#include "base/require.h"
 #include "core/tlsrpt_rua.h"
 #include "engine/dispatch.h"
 #include "io/clock.h"
 #include "io/dispatch_sqlite.h"
+#include "io/loop_thread.h"
 #include "io/mail_curl.h"
-#include "io/mailbox.h"
 #include "io/post_curl.h"
 
 /* Deliveries under way: in all, to one host, by mail. The last two leave room
@@ -30,8 +27,7 @@
 
 struct smx_role_report {
 	const struct smx_config *config;
-	struct event_base *base;
-	struct smx_mailbox *mailbox;
+	struct smx_loop_thread *loop;
 	struct smx_dns *dns;
 	struct smx_post_client *post;
 	struct smx_mail_client *mail;
@@ -39,8 +35,6 @@ struct smx_role_report {
 	struct smx_dispatch_store *store;
 	struct smx_dispatch dispatch;
 	struct event *timer;
-	pthread_t thread;
-	bool is_started;
 	char token[SMX_DISPATCH_TOKEN_BYTES];
 	char *submitter;
 	char *smarthost;
@@ -247,7 +241,8 @@ start_mail(struct smx_role_report *r, struct smx_buf *reason)
 		return -SMX_EIO;
 	settings.ehlo_name = c->report_ehlo[0] != '\0' ? c->report_ehlo
 						       : r->host;
-	rc = smx_mail_new(r->base, r->dns, &settings, &r->mail, reason);
+	rc = smx_mail_new(smx_loop_thread_base(r->loop), r->dns, &settings,
+	    &r->mail, reason);
 	if (rc < 0)
 		return rc;
 	return smx_mail_signer_new(c->report_dkim_domain[0] != '\0'
@@ -267,10 +262,12 @@ start_clients(struct smx_role_report *r, struct smx_buf *reason)
 		.allow_bad_certificate = c->report_allow_bad_certificates,
 		.timeout = c->report_https_timeout,
 	};
-	int rc = smx_dns_new(r->base, &dns, &r->dns, reason);
+	int rc = smx_dns_new(smx_loop_thread_base(r->loop), &dns, &r->dns,
+	    reason);
 
 	if (rc == 0)
-		rc = smx_post_new(r->base, r->dns, &post, &r->post, reason);
+		rc = smx_post_new(smx_loop_thread_base(r->loop), r->dns, &post,
+		    &r->post, reason);
 	if (rc == 0)
 		rc = start_mail(r, reason);
 	return rc;
@@ -310,28 +307,6 @@ start_dispatch(struct smx_role_report *r)
 	r->dispatch.observer = (struct smx_dispatch_observer){ on_event, r };
 }
 
-static void *
-run(void *arg)
-{
-	struct smx_role_report *r = arg;
-
-	event_base_dispatch(r->base);
-	return NULL;
-}
-
-static int
-start_thread(struct smx_role_report *r)
-{
-	sigset_t all, old;
-
-	/* Signals are the main thread's. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r->is_started = pthread_create(&r->thread, NULL, run, r) == 0;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return r->is_started ? 0 : -SMX_ENOMEM;
-}
-
 static int
 start_all(struct smx_role_report *r, struct smx_buf *reason)
 {
@@ -339,10 +314,7 @@ start_all(struct smx_role_report *r, struct smx_buf *reason)
 
 	if (rc < 0)
 		return rc;
-	r->base = event_base_new();
-	if (r->base == NULL)
-		return -SMX_ENOMEM;
-	rc = smx_mailbox_new(r->base, &r->mailbox);
+	rc = smx_loop_thread_new(&r->loop);
 	if (rc == 0)
 		rc = smx_dispatch_store_open(smx_config_reports_path(r->config),
 		    false, &r->store, reason);
@@ -353,11 +325,11 @@ start_all(struct smx_role_report *r, struct smx_buf *reason)
 	if (rc < 0)
 		return rc;
 	start_dispatch(r);
-	r->timer = event_new(r->base, -1, 0, on_timer, r);
+	r->timer = event_new(smx_loop_thread_base(r->loop), -1, 0, on_timer, r);
 	if (r->timer == NULL)
 		return -SMX_ENOMEM;
 	arm(r, 0);
-	return start_thread(r);
+	return smx_loop_thread_start(r->loop);
 }
 
 int
@@ -396,48 +368,22 @@ smx_role_report_reload(struct smx_role_report **rp,
 	return 0;
 }
 
-/* Something that the loop's thread does for another that waits for it. */
-struct order {
-	struct smx_message message;
-	struct smx_role_report *role;
-};
-
 static void
-order(struct smx_role_report *r, void (*run_order)(struct smx_message *))
+log_counts(void *arg)
 {
-	struct order *o = malloc(sizeof(*o));
-
-	SMX_REQUIRE(o != NULL);
-	*o = (struct order){ { .run = run_order }, r };
-	smx_mailbox_post(r->mailbox, &o->message);
-}
-
-static void
-run_stop(struct smx_message *m)
-{
-	struct order *o = SMX_ELEMENT(m, struct order, message);
-
-	event_base_loopbreak(o->role->base);
-	free(o);
-}
-
-static void
-run_log(struct smx_message *m)
-{
-	struct order *o = SMX_ELEMENT(m, struct order, message);
-	const struct smx_dispatch *d = &o->role->dispatch;
+	const struct smx_dispatch *d =
+	    &((struct smx_role_report *)arg)->dispatch;
 
 	smx_log(SMX_LOG_INFO,
 	    "report: %zu deliveries under way, %" PRIu64 " delivered, %" PRIu64
 	    " attempts failed, %" PRIu64 " given up",
 	    d->flight_count, d->delivered, d->failed, d->given_up);
-	free(o);
 }
 
 void
 smx_role_report_log(struct smx_role_report *r)
 {
-	order(r, run_log);
+	smx_loop_thread_call(r->loop, log_counts, r);
 }
 
 void
@@ -447,11 +393,8 @@ smx_role_report_stop(struct smx_role_report **rp)
 
 	if (r == NULL)
 		return;
-	if (r->is_started) {
-		order(r, run_stop);
-		pthread_join(r->thread, NULL);
-	}
-	smx_mailbox_free(&r->mailbox);
+	if (r->loop != NULL)
+		smx_loop_thread_stop(r->loop);
 	smx_dns_free(&r->dns);
 	smx_post_free(&r->post);
 	smx_mail_free(&r->mail);
@@ -460,8 +403,7 @@ smx_role_report_stop(struct smx_role_report **rp)
 	smx_dispatch_store_close(&r->store);
 	if (r->timer != NULL)
 		event_free(r->timer);
-	if (r->base != NULL)
-		event_base_free(r->base);
+	smx_loop_thread_free(&r->loop);
 	free(r->submitter);
 	free(r->smarthost);
 	free(r);

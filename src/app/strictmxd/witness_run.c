@@ -1,8 +1,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,13 +11,12 @@
 #include "app/strictmxd/witness_run.h"
 #include "app/strictmxd/dns_settings.h"
 #include "base/log.h"
-#include "base/require.h"
 #include "engine/log_sessions.h"
 #include "io/address.h"
 #include "io/clock.h"
 #include "io/log_file.h"
 #include "io/log_journal.h"
-#include "io/mailbox.h"
+#include "io/loop_thread.h"
 #include "io/probe_smtp.h"
 
 /* News on their way to the thread; more are dropped. */
@@ -30,8 +27,7 @@
 #define LOG_EVERY_S 1
 
 struct smx_witness_run {
-	struct event_base *base;
-	struct smx_mailbox *mailbox;
+	struct smx_loop_thread *loop;
 	struct smx_dns *dns;
 	struct smx_probe_smtp *probe;
 	struct smx_witness witness;
@@ -42,8 +38,6 @@ struct smx_witness_run {
 	struct event *log_timer;
 	int log_told; /* the status that was logged last */
 	uint64_t log_lines, log_counted;
-	pthread_t thread;
-	bool is_started;
 	int fd;
 	struct smx_address collect;
 	atomic_uint news;
@@ -115,7 +109,7 @@ post(struct smx_witness_run *r, const struct news *news)
 	n->run = r;
 	n->message.run = run_news;
 	atomic_fetch_add(&r->news, 1);
-	smx_mailbox_post(r->mailbox, &n->message);
+	smx_loop_thread_post(r->loop, &n->message);
 }
 
 void
@@ -226,7 +220,8 @@ start_log(struct smx_witness_run *r, const char *path, struct smx_buf *reason)
 	}
 	if (rc < 0)
 		return rc;
-	r->log_timer = event_new(r->base, -1, EV_PERSIST, on_log_timer, r);
+	r->log_timer = event_new(smx_loop_thread_base(r->loop), -1, EV_PERSIST,
+	    on_log_timer, r);
 	if (r->log_timer == NULL || event_add(r->log_timer, &every) < 0)
 		return -SMX_ENOMEM;
 	/* From its present end on. */
@@ -250,28 +245,6 @@ smx_witness_run_is_wanted(const struct smx_config *c)
 	return socket_of(c) != NULL;
 }
 
-static void *
-run(void *arg)
-{
-	struct smx_witness_run *r = arg;
-
-	event_base_loop(r->base, EVLOOP_NO_EXIT_ON_EMPTY);
-	return NULL;
-}
-
-static int
-start_thread(struct smx_witness_run *r)
-{
-	sigset_t all, old;
-
-	/* Signals are the main thread's. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r->is_started = pthread_create(&r->thread, NULL, run, r) == 0;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return r->is_started ? 0 : -SMX_ENOMEM;
-}
-
 static int
 start_clients(struct smx_witness_run *r, const struct smx_config *c,
     struct smx_buf *reason)
@@ -289,9 +262,10 @@ start_clients(struct smx_witness_run *r, const struct smx_config *c,
 
 	if (gethostname(r->host, sizeof(r->host) - 1) < 0)
 		return -SMX_EIO;
-	rc = smx_dns_new(r->base, &dns, &r->dns, reason);
+	rc = smx_dns_new(smx_loop_thread_base(r->loop), &dns, &r->dns, reason);
 	if (rc == 0)
-		rc = smx_probe_smtp_new(r->base, &probe, &r->probe, reason);
+		rc = smx_probe_smtp_new(smx_loop_thread_base(r->loop), &probe,
+		    &r->probe, reason);
 	if (rc < 0)
 		return rc;
 	r->witness.dns = smx_dns_as_port(r->dns);
@@ -317,15 +291,14 @@ start_all(struct smx_witness_run *r, const struct smx_config *config,
 	if (rc < 0)
 		return rc;
 	r->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	r->base = event_base_new();
-	if (r->fd < 0 || r->base == NULL)
-		return -SMX_ENOMEM;
-	rc = smx_mailbox_new(r->base, &r->mailbox);
+	if (r->fd < 0)
+		return -SMX_EIO;
+	rc = smx_loop_thread_new(&r->loop);
 	if (rc == 0)
 		rc = start_clients(r, config, reason);
 	if (rc == 0)
 		rc = start_log(r, config->resolve_mail_log, reason);
-	return rc == 0 ? start_thread(r) : rc;
+	return rc == 0 ? smx_loop_thread_start(r->loop) : rc;
 }
 
 int
@@ -347,35 +320,10 @@ smx_witness_run_start(const struct smx_config *config,
 	return rc;
 }
 
-struct order {
-	struct smx_message message;
-	struct smx_witness_run *run;
-};
-
 static void
-order(struct smx_witness_run *r, void (*carry_out)(struct smx_message *))
+log_counts(void *arg)
 {
-	struct order *o = malloc(sizeof(*o));
-
-	SMX_REQUIRE(o != NULL);
-	*o = (struct order){ { .run = carry_out }, r };
-	smx_mailbox_post(r->mailbox, &o->message);
-}
-
-static void
-run_stop(struct smx_message *m)
-{
-	struct order *o = SMX_ELEMENT(m, struct order, message);
-
-	event_base_loopbreak(o->run->base);
-	free(o);
-}
-
-static void
-run_log(struct smx_message *m)
-{
-	struct order *o = SMX_ELEMENT(m, struct order, message);
-	const struct smx_witness_run *r = o->run;
+	const struct smx_witness_run *r = arg;
 
 	smx_log(SMX_LOG_INFO,
 	    "witness: %zu domains, %" PRIu64 " looks at MX hosts, %" PRIu64
@@ -384,13 +332,12 @@ run_log(struct smx_message *m)
 	    " sessions in it",
 	    r->witness.domains.count, r->witness.visits, r->witness.sessions,
 	    r->sent, r->lost, r->log_lines, r->log_counted);
-	free(o);
 }
 
 void
 smx_witness_run_log(struct smx_witness_run *r)
 {
-	order(r, run_log);
+	smx_loop_thread_call(r->loop, log_counts, r);
 }
 
 void
@@ -400,12 +347,9 @@ smx_witness_run_stop(struct smx_witness_run **rp)
 
 	if (r == NULL)
 		return;
-	if (r->is_started) {
-		order(r, run_stop);
-		pthread_join(r->thread, NULL);
-	}
 	/* It runs what is left in it, and that asks the two others. */
-	smx_mailbox_free(&r->mailbox);
+	if (r->loop != NULL)
+		smx_loop_thread_stop(r->loop);
 	if (r->log_timer != NULL)
 		event_free(r->log_timer);
 	smx_log_file_free(&r->log_file);
@@ -415,8 +359,7 @@ smx_witness_run_stop(struct smx_witness_run **rp)
 	smx_probe_smtp_free(&r->probe);
 	if (r->witness.domains.slots != NULL)
 		smx_witness_done(&r->witness);
-	if (r->base != NULL)
-		event_base_free(r->base);
+	smx_loop_thread_free(&r->loop);
 	if (r->fd >= 0)
 		close(r->fd);
 	free(r);
