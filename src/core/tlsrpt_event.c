@@ -304,7 +304,7 @@ parse_failure(struct parser *p, struct smx_tlsrpt_failure *f)
 {
 	struct smx_slice ignored = { NULL, 0 };
 	struct smx_json_token value;
-	enum member member;
+	enum member member = 0;
 	unsigned seen = 0;
 	int64_t code = 0;
 	int rc;
@@ -392,7 +392,7 @@ parse_policy(struct parser *p, struct smx_tlsrpt_event_policy *policy)
 {
 	struct smx_slice domain = { NULL, 0 };
 	struct smx_json_token value;
-	enum member member;
+	enum member member = 0;
 	unsigned seen = 0;
 	int64_t type = 0, final = 0;
 	int rc;
@@ -479,7 +479,7 @@ parse_event(struct parser *p, struct smx_tlsrpt_event *event)
 {
 	struct smx_slice domain = { NULL, 0 };
 	struct smx_json_token value;
-	enum member member;
+	enum member member = 0;
 	unsigned seen = 0;
 	int rc = next(p, &value);
 

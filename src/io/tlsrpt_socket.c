@@ -1,7 +1,6 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -90,12 +89,10 @@ smx_tlsrpt_socket_new(struct event_base *base, int fd,
     struct smx_tlsrpt_socket **ret)
 {
 	struct smx_tlsrpt_socket *s = calloc(1, sizeof(*s));
-	void *space = mmap(NULL, SPACE_BYTES, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *space = malloc(SPACE_BYTES);
 
-	if (s == NULL || space == MAP_FAILED) {
-		if (space != MAP_FAILED)
-			munmap(space, SPACE_BYTES);
+	if (s == NULL || space == NULL) {
+		free(space);
 		free(s);
 		close(fd);
 		return -SMX_ENOMEM;
@@ -133,7 +130,7 @@ smx_tlsrpt_socket_free(struct smx_tlsrpt_socket **sp)
 	if (s->event != NULL)
 		event_free(s->event);
 	close(s->fd);
-	munmap(s->space, SPACE_BYTES);
+	free(s->space);
 	free(s);
 	*sp = NULL;
 }

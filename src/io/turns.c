@@ -3,6 +3,7 @@
 #include <sys/random.h>
 
 #include "io/turns.h"
+#include "base/require.h"
 
 struct smx_turns_queue {
 	struct smx_map_node node;
@@ -92,7 +93,10 @@ smx_turns_next(struct smx_turns *t)
 	if (node == NULL)
 		return NULL;
 	q = SMX_ELEMENT(node, struct smx_turns_queue, in_ready);
-	turn = SMX_ELEMENT(smx_list_pop(&q->waiting), struct smx_turn, link);
+	/* Somebody waits in a queue that is ready. */
+	node = smx_list_pop(&q->waiting);
+	SMX_REQUIRE(node != NULL);
+	turn = SMX_ELEMENT(node, struct smx_turn, link);
 	turn->is_running = true;
 	q->running++;
 	t->running++;
