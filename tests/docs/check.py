@@ -35,7 +35,7 @@ LIMITS = {
     "octets of an SMTP line": "SMX_SMTP_LINE_MAX",
     "lines of an SMTP reply": "SMX_SMTP_REPLY_LINES_MAX",
     "octets of an SMTP reply": "SMX_SMTP_REPLY_MAX",
-    "names of a certificate that are shown": "SMX_CERTIFICATE_NAMES_MAX",
+    "names of a certificate that are kept": "SMX_CERTIFICATE_NAMES_MAX",
     "seconds for a DNS look-up": "SMX_DNS_DEADLINE",
 }
 
@@ -223,6 +223,11 @@ class Limits(unittest.TestCase):
                 "SMX_CHECK_FETCHES_PER_ADDRESS",
             ),
             ("after {} such addresses", "UNREACHED_MAX"),
+            ("| the first {} of them |", "NAMES_MAX"),
+            ("in all, {} SMTP sessions", "SESSIONS_MAX"),
+            ("The last {} answers", "SMX_CHECK_SESSIONS_MAX"),
+            ("the {} that are tried", "SMX_CHECK_RUA_MAX"),
+            ("there are, {} at the most", "SMX_CHECK_MX_MAX"),
         ):
             values = (known[name] for name in names)
             self.assertIn(sentence.format(*values), text)

@@ -189,7 +189,7 @@ def test_a_day_that_is_closed(tmp_path):
         failed = mine.run("list", "--failed")
         assert "bad.example" in failed.stdout and "given up" in failed.stdout
         assert "554 no" in failed.stdout
-        assert "no place" in mine.run("list", "good.example").stdout
+        assert "not sent" in mine.run("list", "good.example").stdout
         done = mine.run("send", "bad.example")
         assert (done.returncode, done.stderr.split()[0]) == (0, "1")
         assert "bad.example" in mine.run("list", "--waiting").stdout

@@ -14,7 +14,8 @@ struct state {
 };
 
 static const struct state counting = { "counting", "counting" };
-static const struct state no_place = { "no place", "no-place" };
+/* Excluded, nothing to tell, or no place that it could go to. */
+static const struct state not_sent = { "not sent", "not-sent" };
 static const struct state states[] = {
 	[SMX_DELIVERY_WAITING] = { "waiting", "waiting" },
 	[SMX_DELIVERY_DONE] = { "delivered", "delivered" },
@@ -72,7 +73,7 @@ state_of(const struct smx_report_list_row *row)
 {
 	if (row->has_delivery)
 		return &states[row->state];
-	return row->day.report_id.n == 0 ? &counting : &no_place;
+	return row->day.report_id.n == 0 ? &counting : &not_sent;
 }
 
 /* The next attempt, or the end of the last. */
