@@ -178,3 +178,12 @@ smx_json_read_texts(struct smx_arena *a, struct smx_slice json,
 	json_decref(root);
 	return rc;
 }
+
+bool
+smx_json_integer(const struct smx_json *j, int64_t *ret)
+{
+	if (j == NULL || !json_is_integer(value_of(j)))
+		return false;
+	*ret = json_integer_value(value_of(j));
+	return true;
+}

@@ -6,6 +6,9 @@
 #ifndef SMX_CORE_JSON_H
 #define SMX_CORE_JSON_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/slice.h"
@@ -80,5 +83,8 @@ const struct smx_json *smx_json_element(const struct smx_json *j, size_t i);
 
 /** @return the bytes of a text; nothing for all else. */
 struct smx_slice smx_json_bytes(const struct smx_json *j);
+
+/** @return false when it is no whole number. */
+bool smx_json_integer(const struct smx_json *j, int64_t *ret);
 
 #endif

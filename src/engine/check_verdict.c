@@ -234,11 +234,14 @@ print(const struct smx_check *c, const struct tally *t, struct smx_buf *head,
 			    f->mx_answer.status == SMX_DNS_BOGUS
 			? "could not be found out: its DNSSEC signatures are "
 			  "not valid"
-			: !is_failure(f->record.status) &&
-			    !is_failure(f->mx_answer.status)
-			? "could not be found out: no MX host could be looked "
-			  "at"
-			: "could not be found out: DNS gives no answer");
+			: is_failure(f->record.status) ||
+			    is_failure(f->mx_answer.status)
+			? "could not be found out: DNS gives no answer"
+			: f->host_addresses.status == SMX_DNS_TIMEOUT
+			? "could not be found out: DNS does not say where its "
+			  "policy host is"
+			: "could not be found out: no MX host could be looked "
+			  "at");
 		break;
 	}
 }

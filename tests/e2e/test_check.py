@@ -477,6 +477,8 @@ USAGE = [
     ("--trust-anchor=/nowhere/at/all", SOUND),
     ("--baseline=/nowhere/at/all", SOUND),
     ("--output=/nowhere/at/all", SOUND),
+    ("--output=-", SOUND),
+    ("--baseline=/dev/null", SOUND),
     ("--resume", SOUND),
     ("no domain",),
     ("a..test",),
@@ -491,6 +493,34 @@ def test_usage(check_world, words):
     assert done.returncode == 64, done.stderr
     assert done.stdout == "" and done.stderr.startswith("strictmx")
     assert len(done.stderr.splitlines()) <= 3
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ('{"format":"strictmx-check","version":99,"domain":"a.test"}', "newer"),
+        ('{"format":"strictmx-check","version":1}', "domain"),
+        ('{"format":"other","version":1,"domain":"a.test"}', "no result"),
+        ("{", "1: "),
+    ],
+)
+def test_bad_baseline(check_world, tmp_path, text, says):
+    """What it can't be compared with is refused, and the line named."""
+    file = tmp_path / "baseline"
+    file.write_text(text + "\n", encoding="utf-8")
+    done = check_world.check(f"--baseline={file}", SOUND)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert f"{file}:1: " in done.stderr and says in done.stderr
+
+
+def test_resume_of_something_else(check_world, tmp_path):
+    """No file is written over or added to that is no list of results."""
+    file = tmp_path / "diary"
+    file.write_text("dear diary\n", encoding="utf-8")
+    done = check_world.check("--json", f"--output={file}", "--resume", SOUND)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert "no results" in done.stderr
+    assert file.read_text(encoding="utf-8") == "dear diary\n"
 
 
 # What is shown.

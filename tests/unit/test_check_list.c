@@ -129,7 +129,7 @@ test_pipe_without_a_line(void **state)
 
 /* What is there is left out, and a line that was cut off is written again. */
 static void
-resume(const char *results, long whole)
+resume(const char *results, struct smx_slice head, long whole)
 {
 	FILE *f = tmpfile();
 
@@ -137,7 +137,7 @@ resume(const char *results, long whole)
 	fputs(results, f);
 	rewind(f);
 	open_text("a.example\nb.example\nc.example\n");
-	assert_int_equal(smx_check_list_resume(&list, f), 0);
+	assert_int_equal(smx_check_list_resume(&list, f, head), 0);
 	assert_int_equal(ftell(f), whole);
 	fseek(f, 0, SEEK_END);
 	assert_int_equal(ftell(f), whole);
@@ -149,14 +149,59 @@ resume(const char *results, long whole)
 }
 
 static void
+resume_nothing(const char *results, struct smx_slice head)
+{
+	FILE *f = tmpfile();
+
+	assert_non_null(f);
+	fputs(results, f);
+	rewind(f);
+	open_text("a.example\n");
+	assert_int_equal(smx_check_list_resume(&list, f, head), 0);
+	fseek(f, 0, SEEK_END);
+	assert_int_equal(ftell(f), 0);
+	assert_next("a.example");
+	done();
+	fclose(f);
+}
+
+static void
 test_resume(void **state)
 {
 	(void)state;
 	resume("{\"format\":\"strictmx-check\",\"version\":1,"
 	       "\"domain\":\"a.example\"}\n"
 	       "{\"format\":\"strictmx-check\",\"version\":1,\"domain\":\"b.ex",
-	    61);
-	resume("domain,verdict\r\na.example,protected\r\nb.example,prot", 37);
+	    SMX_SLICE("{\"format\""), 61);
+	resume("domain,verdict\r\na.example,protected\r\nb.example,prot",
+	    SMX_SLICE("domain,"), 37);
+	/* Cut off at once. */
+	resume_nothing("{\"for", SMX_SLICE("{\"format\""));
+}
+
+static void
+test_resume_of_something_else(void **state)
+{
+	static const char *const texts[] = { "domain,verdict\r\n", "{}\n",
+		"my diary", "\n" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		FILE *f = tmpfile();
+
+		assert_non_null(f);
+		fputs(texts[i], f);
+		rewind(f);
+		open_text("a.example\n");
+		assert_int_equal(smx_check_list_resume(&list, f,
+				     SMX_SLICE("{\"format\"")),
+		    -SMX_EPARSE);
+		/* Not a byte of it is lost. */
+		fseek(f, 0, SEEK_END);
+		assert_int_equal(ftell(f), strlen(texts[i]));
+		done();
+		fclose(f);
+	}
 }
 
 int
@@ -168,6 +213,7 @@ main(void)
 		cmocka_unit_test(test_endless_line),
 		cmocka_unit_test(test_pipe_without_a_line),
 		cmocka_unit_test(test_resume),
+		cmocka_unit_test(test_resume_of_something_else),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

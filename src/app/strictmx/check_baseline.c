@@ -147,6 +147,7 @@ static int
 read_entry(struct entry *e, const struct smx_json *root, struct smx_buf *reason)
 {
 	const struct smx_json *policy = smx_json_member(root, "policy");
+	int64_t version = 0;
 
 	if (!smx_slice_equal(smx_json_bytes(smx_json_member(root, "format")),
 		SMX_SLICE("strictmx-check"))) {
@@ -154,7 +155,18 @@ read_entry(struct entry *e, const struct smx_json *root, struct smx_buf *reason)
 		    "this is no result of \"strictmx check --json\"");
 		return -SMX_EPARSE;
 	}
+	if (!smx_json_integer(smx_json_member(root, "version"), &version) ||
+	    version != 1) {
+		smx_buf_add_text(reason,
+		    "it was written by a newer strictmx: its \"version\" is not "
+		    "1");
+		return -SMX_EPARSE;
+	}
 	e->domain = text(e, root, "domain");
+	if (e->domain.n == 0) {
+		smx_buf_add_text(reason, "it has no \"domain\"");
+		return -SMX_EPARSE;
+	}
 	e->earlier.checked = moment(e, root, "checked_at");
 	e->earlier.verdict = text(e, root, "verdict");
 	e->earlier.id = text(e, smx_json_member(root, "record"), "id");
@@ -225,6 +237,11 @@ smx_check_baseline_load(const char *path, struct smx_check_baseline **ret,
 	if (f == NULL || (rc == 0 && ferror(f))) {
 		rc = -SMX_EIO;
 		smx_buf_printf(reason, "%s: %m", path);
+	}
+	if (rc == 0 && b->map.count == 0) {
+		rc = -SMX_EPARSE;
+		smx_buf_reset(reason);
+		smx_buf_printf(reason, "%s: there is no result in it", path);
 	}
 	free(line);
 	if (f != NULL)

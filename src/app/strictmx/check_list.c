@@ -101,8 +101,18 @@ note_done(struct smx_check_list *l, struct smx_slice domain)
 	return 0;
 }
 
+/* A line, perhaps cut off, and what it has to begin with. */
+static bool
+begins(struct smx_slice line, struct smx_slice head)
+{
+	if (head.n > line.n)
+		head.n = line.n;
+	return smx_slice_starts(line, head);
+}
+
 int
-smx_check_list_resume(struct smx_check_list *l, FILE *file)
+smx_check_list_resume(struct smx_check_list *l, FILE *file,
+    struct smx_slice head)
 {
 	uint64_t seed[2] = { 0 };
 	char *line = NULL;
@@ -116,7 +126,9 @@ smx_check_list_resume(struct smx_check_list *l, FILE *file)
 	rc = smx_map_init(&l->done, seed);
 	l->has_done = rc == 0;
 	while (rc == 0 && (n = getline(&line, &size, file)) > 0) {
-		if (line[n - 1] != '\n')
+		if (whole == 0 && !begins(smx_slice(line, (size_t)n), head))
+			rc = -SMX_EPARSE;
+		if (rc < 0 || line[n - 1] != '\n')
 			break;
 		whole += n;
 		rc = note_done(l, find_domain(smx_slice(line, (size_t)n)));

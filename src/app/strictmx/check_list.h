@@ -43,10 +43,14 @@ void smx_check_list_close(struct smx_check_list *l);
  *
  * @param file  JSON lines or CSV, open for reading and writing; at its end
  *              then.
+ * @param head  what such results begin with.
  *
- * @retval 0, -SMX_EIO, -SMX_ENOMEM
+ * @retval 0
+ * @retval -SMX_EPARSE  the file has something else, and stays as it is.
+ * @retval -SMX_EIO, -SMX_ENOMEM
  */
-int smx_check_list_resume(struct smx_check_list *l, FILE *file) SMX_CHECKED;
+int smx_check_list_resume(struct smx_check_list *l, FILE *file,
+    struct smx_slice head) SMX_CHECKED;
 
 /**
  * The next domain. Empty lines, and those that begin with "#", are passed over.

@@ -73,7 +73,9 @@ static const struct argp_option options[] = {
 	{ "smtp-port", KEY_SMTP_PORT, "PORT", 0,
 	    "Port of the MX hosts, instead of 25", 3 },
 	{ "timeout", KEY_TIMEOUT, "SECONDS", 0,
-	    "For each fetch, connection and reply (10)", 3 },
+	    "For each fetch and connection (10); a reply may take three times "
+	    "as long",
+	    3 },
 	{ "ehlo", KEY_EHLO, "NAME", 0,
 	    "Introduce ourselves as NAME, not with this machine's name", 3 },
 	{ "allow-private-addresses", KEY_PRIVATE, NULL, 0,
@@ -280,6 +282,10 @@ on_option(int key, char *arg, struct argp_state *state)
 		o->unordered = true;
 		return 0;
 	case KEY_OUTPUT:
+		if (strcmp(arg, "-") == 0)
+			argp_error(state,
+			    "--output takes a file; without it the results "
+			    "are written to standard output");
 		o->output = arg;
 		return 0;
 	case KEY_RESUME:

@@ -302,6 +302,8 @@ static int
 open_output(struct check *k)
 {
 	const struct smx_check_options *o = k->options;
+	bool is_csv = o->format == SMX_CHECK_OPTIONS_CSV;
+	int rc = 0;
 
 	k->to = stdout;
 	if (o->output == NULL)
@@ -309,11 +311,19 @@ open_output(struct check *k)
 	k->to = o->resume ? fopen(o->output, "r+e") : NULL;
 	if (k->to == NULL)
 		k->to = fopen(o->output, "w+e");
-	if (k->to == NULL ||
-	    (o->resume && smx_check_list_resume(&k->list, k->to) < 0)) {
+	if (k->to != NULL && o->resume)
+		rc = smx_check_list_resume(&k->list, k->to,
+		    is_csv ? SMX_SLICE("domain,")
+			   : SMX_SLICE("{\"format\":\"strictmx-check\""));
+	if (rc == -SMX_EPARSE)
+		smx_command_complain(
+		    "%s: these are no results of \"strictmx check --%s\" to go "
+		    "on with",
+		    o->output, is_csv ? "csv" : "json");
+	else if (k->to == NULL || rc < 0)
 		smx_command_complain("%s: %s", o->output, strerror(errno));
+	if (k->to == NULL || rc < 0)
 		return SMX_EXIT_CHECK_USAGE;
-	}
 	return SMX_EXIT_OK;
 }
 
