@@ -1,3 +1,5 @@
+#include <stdint.h>
+
 #include "core/tlsrpt_event.h"
 #include "base/scan.h"
 #include "core/ip.h"
@@ -73,11 +75,10 @@ fail(struct parser *p, int rc, const char *what)
 	return rc;
 }
 
+/* What came of reading on, in words. */
 static int
-next(struct parser *p, struct smx_json_token *ret)
+explain(struct parser *p, int rc)
 {
-	int rc = smx_json_scan_next(&p->scan, ret);
-
 	switch (rc) {
 	case 0:
 		return 0;
@@ -88,6 +89,18 @@ next(struct parser *p, struct smx_json_token *ret)
 	default:
 		return fail(p, rc, "not JSON");
 	}
+}
+
+static int
+next(struct parser *p, struct smx_json_token *ret)
+{
+	return explain(p, smx_json_scan_next(&p->scan, ret));
+}
+
+static int
+skip(struct parser *p, const struct smx_json_token *first)
+{
+	return explain(p, smx_json_scan_skip(&p->scan, first));
 }
 
 /* A known member's value is next. @return 1: there is one; 0: the object is
@@ -116,9 +129,9 @@ next_member(struct parser *p, const struct name *names, unsigned *seen,
 			*ret_member = n->member;
 			return 1;
 		}
-		rc = smx_json_scan_skip(&p->scan, ret_value);
+		rc = skip(p, ret_value);
 		if (rc < 0)
-			return fail(p, rc, "not JSON");
+			return rc;
 	}
 }
 
@@ -134,15 +147,15 @@ capped(struct smx_slice text, size_t max)
 	return text;
 }
 
-/* A text, or nothing when the value is something else. */
+/* A text, or nothing when the value is something else. Names of domains are not
+ * cut: what is left could be the name of another. */
 static int
 read_text(struct parser *p, const struct smx_json_token *value, size_t max,
     struct smx_slice *ret)
 {
-	if (value->kind == SMX_JSON_TEXT)
-		*ret = capped(value->text, max);
-	else if (smx_json_scan_skip(&p->scan, value) < 0)
-		return fail(p, -SMX_EPARSE, "not JSON");
+	if (value->kind != SMX_JSON_TEXT)
+		return skip(p, value);
+	*ret = capped(value->text, max);
 	return 0;
 }
 
@@ -188,7 +201,7 @@ helo_name(struct smx_slice h)
 {
 	size_t end = 0;
 
-	if (smx_slice_starts(h, SMX_SLICE("250-")) ||
+	while (smx_slice_starts(h, SMX_SLICE("250-")) ||
 	    smx_slice_starts(h, SMX_SLICE("250 ")))
 		h = smx_slice_from(h, 4);
 	while (end < h.n && (unsigned char)h.p[end] > ' ')
@@ -265,18 +278,17 @@ is_about_trust(struct smx_slice reason)
 static int
 set_result(struct parser *p, struct smx_tlsrpt_failure *f, int64_t code)
 {
+	bool is_known = smx_tlsrpt_result_from_number(code, &f->result);
 	struct smx_buf text;
 	char storage[40];
 	char *copy;
 
-	if (smx_tlsrpt_result_from_number(code, &f->result)) {
-		if (f->result == SMX_TLSRPT_VALIDATION_FAILURE &&
-		    is_about_trust(f->failure_reason_code))
-			f->result = SMX_TLSRPT_CERTIFICATE_NOT_TRUSTED;
-		return 0;
-	}
-	f->result = SMX_TLSRPT_VALIDATION_FAILURE;
-	if (f->failure_reason_code.n > 0)
+	if (!is_known)
+		f->result = SMX_TLSRPT_VALIDATION_FAILURE;
+	if (f->result == SMX_TLSRPT_VALIDATION_FAILURE &&
+	    is_about_trust(f->failure_reason_code))
+		f->result = SMX_TLSRPT_CERTIFICATE_NOT_TRUSTED;
+	if (is_known || f->failure_reason_code.n > 0)
 		return 0;
 	smx_buf_init_fixed(&text, storage, sizeof(storage));
 	smx_buf_printf(&text, "libtlsrpt code %lld", (long long)code);
@@ -303,7 +315,7 @@ static int
 parse_failure(struct parser *p, struct smx_tlsrpt_failure *f)
 {
 	struct smx_slice ignored = { NULL, 0 };
-	struct smx_json_token value;
+	struct smx_json_token value = { .kind = SMX_JSON_END };
 	enum member member = 0;
 	unsigned seen = 0;
 	int64_t code = 0;
@@ -391,7 +403,7 @@ static int
 parse_policy(struct parser *p, struct smx_tlsrpt_event_policy *policy)
 {
 	struct smx_slice domain = { NULL, 0 };
-	struct smx_json_token value;
+	struct smx_json_token value = { .kind = SMX_JSON_END };
 	enum member member = 0;
 	unsigned seen = 0;
 	int64_t type = 0, final = 0;
@@ -408,7 +420,7 @@ parse_policy(struct parser *p, struct smx_tlsrpt_event_policy *policy)
 			rc = read_number(p, &value, &final);
 			break;
 		case MEMBER_POLICY_DOMAIN:
-			rc = read_text(p, &value, SMX_DOMAIN_MAX + 1, &domain);
+			rc = read_text(p, &value, SIZE_MAX, &domain);
 			break;
 		case MEMBER_POLICY_STRING:
 			rc = read_lines(p, &value, &policy->policy_string);
@@ -478,7 +490,7 @@ static int
 parse_event(struct parser *p, struct smx_tlsrpt_event *event)
 {
 	struct smx_slice domain = { NULL, 0 };
-	struct smx_json_token value;
+	struct smx_json_token value = { .kind = SMX_JSON_END };
 	enum member member = 0;
 	unsigned seen = 0;
 	int rc = next(p, &value);
@@ -493,7 +505,7 @@ parse_event(struct parser *p, struct smx_tlsrpt_event *event)
 			rc = check_version(p, &value);
 			break;
 		case MEMBER_DOMAIN:
-			rc = read_text(p, &value, SMX_DOMAIN_MAX + 1, &domain);
+			rc = read_text(p, &value, SIZE_MAX, &domain);
 			break;
 		case MEMBER_RECORD:
 			rc = read_text(p, &value, SMX_TXT_MAX, &event->record);

@@ -1,4 +1,6 @@
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "io/reports_sqlite.h"
@@ -108,10 +110,17 @@ smx_reports_open_read(const char *path, sqlite3 **ret, struct smx_buf *reason)
 	sqlite3 *db = NULL;
 	int rc;
 
-	if (access(path, F_OK) < 0) {
-		smx_buf_printf(reason, "there is no store of reports at %s",
-		    path);
-		return -SMX_ENOENT;
+	if (access(path, R_OK) < 0) {
+		int error = errno;
+
+		if (error == ENOENT)
+			smx_buf_printf(reason,
+			    "there is no store of reports at %s", path);
+		else
+			smx_buf_printf(reason,
+			    "the store of reports %s can't be read: %s", path,
+			    strerror(error));
+		return error == ENOENT ? -SMX_ENOENT : -SMX_EIO;
 	}
 	rc = smx_sqlite_file_status(sqlite3_open_v2(path, &db,
 	    SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL));
@@ -127,6 +136,12 @@ smx_reports_open_read(const char *path, sqlite3 **ret, struct smx_buf *reason)
 		    "read: %s",
 		    path,
 		    db != NULL ? sqlite3_errmsg(db) : smx_status_text(rc));
+		/* SQLite needs files beside it, which the daemon has while it
+		 * runs. */
+		if (db != NULL && sqlite3_errcode(db) == SQLITE_READONLY)
+			smx_buf_add_text(reason,
+			    "; while strictmxd is stopped, look as root or as "
+			    "its user");
 		sqlite3_close(db);
 		return rc;
 	}

@@ -32,7 +32,12 @@ int smx_reports_open(const char *path, sqlite3 **ret,
 /**
  * Open it to be read only.
  *
+ * @param reason  on failure, what is wrong.
+ *
+ * @retval 0
  * @retval -SMX_ENOENT  there is none.
+ * @retval -SMX_EIO     it may not be read, or is damaged beyond that.
+ * @retval -SMX_EBUSY, -SMX_ECORRUPT, -SMX_ENOMEM
  */
 int smx_reports_open_read(const char *path, sqlite3 **ret,
     struct smx_buf *reason) SMX_CHECKED;
