@@ -26,6 +26,7 @@ _strictmx_has_value()
 	check:--expires-soon | check:--resolver | check:--ca-file) ;;
 	check:--trust-anchor | check:--connect | check:--smtp-port) ;;
 	check:--timeout | check:--ehlo) ;;
+	report:-[do] | report:--day | report:--output) ;;
 	*) return 1 ;;
 	esac
 }
@@ -35,7 +36,8 @@ _strictmx_offer_value()
 {
 	_strictmx_has_value "$1" "$3" || return
 	case $3:$1 in
-	*:-c | *:--config | check:-[fo] | check:--file | check:--output)
+	*:-c | *:--config | check:-[fo] | check:--file | check:--output | \
+		report:-o | report:--output)
 		_strictmx_offer_files "$2"
 		;;
 	check:--baseline | check:--ca-file | check:--trust-anchor)

@@ -45,8 +45,7 @@ struct smx_tally_row {
 	struct smx_slice record;        /* DOMAIN: heap, the last one seen */
 	/* DOMAIN: its name; else the members of the JSON object. */
 	struct smx_slice text;
-	int64_t stored;         /* the store's own */
-	size_t children_stored; /* the store's own */
+	int64_t stored; /* the store's own */
 	char key[];
 };
 

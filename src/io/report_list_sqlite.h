@@ -2,6 +2,7 @@
  * Looking at the store of reports: what was counted, and where reports stand.
  *
  * Layer:   io (SQLite). A look changes nothing, and goes on beside the daemon.
+ * Memory:  a page of the walk, whatever the size of the store.
  */
 #ifndef SMX_IO_REPORT_LIST_SQLITE_H
 #define SMX_IO_REPORT_LIST_SQLITE_H
@@ -26,11 +27,23 @@ struct smx_report_list_filter {
 	int64_t day;             /* since the epoch, or -1: all */
 };
 
+struct smx_report_list_visitor {
+	/** @param row  borrowed during the call. */
+	void (*row)(void *arg, const struct smx_report_list_row *row);
+	/**
+	 * A page of rows is over and nothing is locked: the time to write,
+	 * however slow the reader is. NULL when there is nothing to do.
+	 *
+	 * @return false to end the walk.
+	 */
+	bool (*page)(void *arg);
+	void *arg;
+};
+
 /**
  * Walk through days and deliveries, by day, domain and place. A day without a
- * delivery comes once.
- *
- * @param row  borrowed during the call.
+ * delivery comes once. Each page is of one moment; what the daemon changes
+ * meanwhile shows in later ones.
  *
  * @retval 0
  * @retval -SMX_ENOENT    there is no store.
@@ -38,15 +51,17 @@ struct smx_report_list_filter {
  */
 int smx_report_list(const char *path,
     const struct smx_report_list_filter *filter,
-    void (*row)(void *arg, const struct smx_report_list_row *row), void *arg,
+    const struct smx_report_list_visitor *visitor,
     struct smx_buf *reason) SMX_CHECKED;
 
 /**
- * Make deliveries due at once: those that wait, and those given up.
+ * Make deliveries due at once. Of one domain: those that wait, and those given
+ * up. Of all: those given up, and those that failed before; what waits for its
+ * place in the spread keeps it.
  *
  * @param ret_count  how many there were.
  *
- * @return as above.
+ * @return as above. Nothing is made where there is no store.
  */
 int smx_report_list_hurry(const char *path,
     const struct smx_report_list_filter *filter, smx_time wall,

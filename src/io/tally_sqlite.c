@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/require.h"
 #include "core/tlsrpt_report.h"
-#include "io/clock.h"
 #include "io/reports_sqlite.h"
 #include "io/sqlite_file.h"
 
@@ -18,7 +17,7 @@ struct smx_tally_store {
 	char *path;
 	sqlite3 *db;
 	sqlite3_stmt *put_domain, *count_policy, *put_policy, *count_failure,
-	    *put_failure, *set_policies, *set_failures;
+	    *put_failure, *place_policy, *place_failure;
 	pthread_t thread;
 	bool is_started;
 	int told; /* the status that was logged last */
@@ -36,21 +35,25 @@ static const char put_domain_sql[] =
     "INSERT INTO domain_day (day, domain, record) VALUES (?1, ?2, ?3)"
     " ON CONFLICT (day, domain) DO UPDATE SET record ="
     " CASE WHEN report_id IS NULL THEN excluded.record ELSE record END"
-    " RETURNING id, policies, report_id IS NOT NULL";
+    " RETURNING id, report_id IS NOT NULL";
 static const char count_policy_sql[] =
     "UPDATE policy SET success = success + ?3, failure = failure + ?4"
-    " WHERE domain_day = ?1 AND members = ?2 RETURNING id, failures";
+    " WHERE domain_day = ?1 AND members = ?2 RETURNING id";
 static const char put_policy_sql[] =
     "INSERT INTO policy (domain_day, members, success, failure, type)"
-    " VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id, failures";
+    " VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id";
 static const char count_failure_sql[] = "UPDATE failure SET count = count + ?3"
 					" WHERE policy = ?1 AND members = ?2";
 static const char put_failure_sql[] =
     "INSERT INTO failure (policy, members, count) VALUES (?1, ?2, ?3)";
-static const char set_policies_sql[] =
-    "UPDATE domain_day SET policies = ?2 WHERE id = ?1";
-static const char set_failures_sql[] =
-    "UPDATE policy SET failures = ?2 WHERE id = ?1";
+/* A place for one more, if there is one. The count is the store's alone: two
+ * rows of a batch may have become one there. */
+static const char place_policy_sql[] =
+    "UPDATE domain_day SET policies = policies + 1"
+    " WHERE id = ?1 AND policies < ?2 RETURNING policies";
+static const char place_failure_sql[] =
+    "UPDATE policy SET failures = failures + 1"
+    " WHERE id = ?1 AND failures < ?2 RETURNING failures";
 
 static int
 open_db(struct smx_tally_store *s, struct smx_buf *reason)
@@ -61,8 +64,8 @@ open_db(struct smx_tally_store *s, struct smx_buf *reason)
 		{ put_policy_sql, &s->put_policy },
 		{ count_failure_sql, &s->count_failure },
 		{ put_failure_sql, &s->put_failure },
-		{ set_policies_sql, &s->set_policies },
-		{ set_failures_sql, &s->set_failures },
+		{ place_policy_sql, &s->place_policy },
+		{ place_failure_sql, &s->place_failure },
 	};
 	int rc = smx_reports_open(s->path, &s->db, reason);
 
@@ -77,7 +80,7 @@ close_db(struct smx_tally_store *s)
 {
 	sqlite3_stmt **const statements[] = { &s->put_domain, &s->count_policy,
 		&s->put_policy, &s->count_failure, &s->put_failure,
-		&s->set_policies, &s->set_failures };
+		&s->place_policy, &s->place_failure };
 
 	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]);
 	     i++) {
@@ -90,14 +93,13 @@ close_db(struct smx_tally_store *s)
 
 /* Run a statement that gives one row or none. */
 static int
-step(sqlite3_stmt *st, int64_t *ret_first, int64_t *ret_second, bool *ret_found)
+step(sqlite3_stmt *st, int64_t *ret, bool *ret_found)
 {
 	int rc = sqlite3_step(st);
 
 	*ret_found = rc == SQLITE_ROW;
 	if (rc == SQLITE_ROW) {
-		*ret_first = sqlite3_column_int64(st, 0);
-		*ret_second = sqlite3_column_int64(st, 1);
+		*ret = sqlite3_column_int64(st, 0);
 		/* To its end, or nothing is changed. */
 		rc = sqlite3_step(st);
 	}
@@ -106,23 +108,23 @@ step(sqlite3_stmt *st, int64_t *ret_first, int64_t *ret_second, bool *ret_found)
 }
 
 static int
-set_count(sqlite3_stmt *st, int64_t id, size_t count)
+take_place(sqlite3_stmt *st, int64_t id, int64_t max, bool *ret_found)
 {
-	int64_t ignored[2];
-	bool found;
+	int64_t ignored;
 
 	sqlite3_bind_int64(st, 1, id);
-	sqlite3_bind_int64(st, 2, (sqlite3_int64)count);
-	return step(st, &ignored[0], &ignored[1], &found);
+	sqlite3_bind_int64(st, 2, max);
+	return step(st, &ignored, ret_found);
 }
 
 /* A day that was closed takes nothing any more: what comes late (the disk was
- * full) is of the next one that is open. */
+ * full, the clock was set back) is of the next one that is open. */
 static int
 write_domain(struct smx_tally_store *s, struct smx_tally_row *row)
 {
-	int64_t today = smx_clock_now().wall / SMX_DAY;
-
+	/* There was no memory for it, and so for nothing behind it. */
+	if (row->record.n == 0)
+		return 0;
 	for (int64_t day = row->day;; day++) {
 		sqlite3_stmt *st = s->put_domain;
 		bool is_closed = false;
@@ -134,13 +136,11 @@ write_domain(struct smx_tally_store *s, struct smx_tally_row *row)
 		rc = sqlite3_step(st);
 		if (rc == SQLITE_ROW) {
 			row->stored = sqlite3_column_int64(st, 0);
-			row->children_stored = (size_t)sqlite3_column_int64(st,
-			    1);
-			is_closed = sqlite3_column_int(st, 2) != 0;
+			is_closed = sqlite3_column_int(st, 1) != 0;
 			rc = sqlite3_step(st);
 		}
 		sqlite3_reset(st);
-		if (rc != SQLITE_DONE || !is_closed || day >= today)
+		if (rc != SQLITE_DONE || !is_closed)
 			return smx_sqlite_file_status(rc);
 	}
 }
@@ -160,13 +160,8 @@ static int
 count_policy(struct smx_tally_store *s, struct smx_tally_row *row,
     struct smx_slice members, bool *ret_found)
 {
-	int64_t failures = 0;
-	int rc;
-
 	bind_policy(s->count_policy, row, members);
-	rc = step(s->count_policy, &row->stored, &failures, ret_found);
-	row->children_stored = (size_t)failures;
-	return rc;
+	return step(s->count_policy, &row->stored, ret_found);
 }
 
 static int
@@ -175,69 +170,71 @@ write_policy(struct smx_tally_store *s, struct smx_tally_row *row)
 	struct smx_tally_row *domain = row->parent;
 	struct smx_slice members = row->text;
 	char storage[SMX_DOMAIN_MAX + 128];
+	bool is_there, has_place = false;
 	struct smx_buf other;
-	int64_t failures = 0;
-	bool found;
-	int rc = count_policy(s, row, members, &found);
+	int rc = count_policy(s, row, members, &is_there);
 
-	if (rc == 0 && !found && !row->is_other &&
-	    domain->children_stored >= SMX_TALLY_POLICIES_MAX) {
+	if (rc == 0 && !is_there && !row->is_other)
+		rc = take_place(s->place_policy, domain->stored,
+		    SMX_TALLY_POLICIES_MAX, &has_place);
+	if (rc == 0 && !is_there && !row->is_other && !has_place) {
 		smx_buf_init_fixed(&other, storage, sizeof(storage));
 		smx_tlsrpt_report_print_other_policy(row->type, domain->text,
 		    &other);
 		members = smx_buf_slice(&other);
 		s->merged++;
-		rc = count_policy(s, row, members, &found);
+		rc = count_policy(s, row, members, &is_there);
 	}
-	if (rc < 0 || found)
+	if (rc < 0 || is_there)
+		return rc;
+	if (!has_place)
+		rc = take_place(s->place_policy, domain->stored, INT64_MAX,
+		    &has_place);
+	if (rc < 0)
 		return rc;
 	bind_policy(s->put_policy, row, members);
 	sqlite3_bind_int(s->put_policy, 5, (int)row->type);
-	rc = step(s->put_policy, &row->stored, &failures, &found);
-	row->children_stored = 0;
-	if (rc == 0)
-		rc = set_count(s->set_policies, domain->stored,
-		    ++domain->children_stored);
-	return rc;
+	return step(s->put_policy, &row->stored, &is_there);
 }
 
 /* Add to a row, or make it. */
 static int
-add_failure(struct smx_tally_store *s, sqlite3_stmt *st,
-    const struct smx_tally_row *row, struct smx_slice members)
+add_failure(sqlite3_stmt *st, const struct smx_tally_row *row,
+    struct smx_slice members)
 {
-	int64_t ignored[2];
+	int64_t ignored;
 	bool found;
 
 	sqlite3_bind_int64(st, 1, row->parent->stored);
 	smx_reports_bind(st, 2, members);
 	sqlite3_bind_int64(st, 3, (sqlite3_int64)row->failure);
-	(void)s;
-	return step(st, &ignored[0], &ignored[1], &found);
+	return step(st, &ignored, &found);
 }
 
 static int
 write_failure(struct smx_tally_store *s, struct smx_tally_row *row)
 {
-	struct smx_tally_row *policy = row->parent;
+	int64_t policy = row->parent->stored;
 	struct smx_slice members = row->text;
-	int rc = add_failure(s, s->count_failure, row, members);
+	bool has_place = false;
+	int rc = add_failure(s->count_failure, row, members);
 
 	if (rc < 0 || sqlite3_changes(s->db) > 0)
 		return rc;
-	if (!row->is_other &&
-	    policy->children_stored >= SMX_TALLY_FAILURES_MAX) {
+	if (!row->is_other)
+		rc = take_place(s->place_failure, policy,
+		    SMX_TALLY_FAILURES_MAX, &has_place);
+	if (rc == 0 && !row->is_other && !has_place) {
 		members = smx_tlsrpt_report_other_failure;
 		s->merged++;
-		rc = add_failure(s, s->count_failure, row, members);
+		rc = add_failure(s->count_failure, row, members);
 		if (rc < 0 || sqlite3_changes(s->db) > 0)
 			return rc;
 	}
-	rc = add_failure(s, s->put_failure, row, members);
-	if (rc == 0)
-		rc = set_count(s->set_failures, policy->stored,
-		    ++policy->children_stored);
-	return rc;
+	if (rc == 0 && !has_place)
+		rc = take_place(s->place_failure, policy, INT64_MAX,
+		    &has_place);
+	return rc == 0 ? add_failure(s->put_failure, row, members) : rc;
 }
 
 static int

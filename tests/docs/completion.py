@@ -94,6 +94,8 @@ class Completion(unittest.TestCase):
             ("strictmx query -j --s", {"--server="}),
             ("strictmx report ", {"list", "show", "export", "preview", "send"}),
             ("strictmx report list --w", {"--waiting"}),
+            ("strictmx report --day=2026-01-31 l", {"list"}),
+            ("strictmx report -d 2026-01-31 show ", set()),
             ("strictmxd r", {"resolve", "report"}),
         ):
             self.assertEqual(offers(line), expected, line)
@@ -106,6 +108,7 @@ class Completion(unittest.TestCase):
             "strictmx config -c ",
             "strictmx check --file=",
             "strictmx check -o ",
+            "strictmx report export --output=",
             "strictmx check --json --baseline=",
             "strictmxd -c ",
         ):

@@ -28,6 +28,18 @@ def datagram(domain, *failures):
     return json.dumps({"d": domain, "pr": record, "policies": [policy]})
 
 
+def run(*words, **how):
+    """strictmx; text."""
+    return subprocess.run(
+        [program("strictmx"), *words],
+        capture_output=True,
+        encoding="utf-8",
+        env=environment(),
+        check=False,
+        **how,
+    )
+
+
 class Store:
     """A store of reports that role collect has written to."""
 
@@ -58,13 +70,7 @@ class Store:
 
     def run(self, *words):
         """strictmx report; text."""
-        return subprocess.run(
-            [program("strictmx"), "-c", self.config, "report", *words],
-            capture_output=True,
-            encoding="utf-8",
-            env=environment(),
-            check=False,
-        )
+        return run("-c", self.config, "report", *words)
 
     def change(self, statement):
         """What role report would do."""
@@ -96,7 +102,67 @@ def test_list_of_today(store):
     assert head.split()[:5] == ["DAY", "DOMAIN", "OK", "FAILED", "STATE"]
     assert bad.split() == [TODAY, "bad.example", "0", "1", "counting"]
     assert good.split() == [TODAY, "good.example", "2", "0", "counting"]
-    assert store.run("preview").stdout == done.stdout
+    named = store.run("list", "good.example", "bad.example").stdout.splitlines()
+    assert [line.split()[1] for line in named[1:]] == ["good.example", "bad.example"]
+
+
+def test_preview(store):
+    """Each domain with the places that its record names."""
+    head, *rows = store.run("preview").stdout.splitlines()
+    assert head.split()[-2:] == ["TO", "DETAIL"]
+    there = {(row.split()[1], row.split()[4], row.split()[-1]) for row in rows}
+    assert there == {
+        (domain, "counting", place)
+        for domain in ("bad.example", "good.example")
+        for place in (f"mailto:reports@{domain}", "https://reports.example/in")
+    }
+    (first, _) = json.loads(store.run("preview", "--json", "--day", TODAY).stdout)[
+        "reports"
+    ][:2]
+    assert first["state"] == "counting" and first["next"] > first["day"]
+
+
+def test_preview_of_a_domain(store):
+    """The report as it would be sent; it has no id yet."""
+    done = store.run("preview", "bad.example")
+    report = json.loads(done.stdout)
+    assert report["report-id"] == "not assigned yet"
+    assert report == {
+        **json.loads(store.run("export", "bad.example").stdout),
+        "report-id": "not assigned yet",
+    }
+    assert "\x1b" not in done.stdout
+
+
+LEFT_OUT = (None, "left out by the settings exclude or only_failures")
+DRY = "dry run: it will not be sent"
+
+
+@pytest.mark.parametrize(
+    "settings, bad, good",
+    [
+        ('exclude = { ".example" }', [LEFT_OUT], [LEFT_OUT]),
+        ('exclude = { "bad.example" } only_failures = true', [LEFT_OUT], [LEFT_OUT]),
+        ('copy_to = "/copies" only_failures = true', ["file:/copies"], [LEFT_OUT]),
+        ('copy_to = "/copies" dry_run = true', ["file:/copies", DRY], [DRY]),
+        ('copy_mail = "us@sender.example"', ["mailto:us@sender.example"], []),
+    ],
+)
+def test_preview_knows_the_settings(store, tmp_path, settings, bad, good):
+    """Who is left out, and where copies go, is what role report would do."""
+    config = tmp_path / "strictmx.conf"
+    text = store.config.read_text(encoding="utf-8")
+    config.write_text(text.replace("report {", f"report {{ {settings} "), "utf-8")
+    done = run("-c", config, "report", "preview", "--json")
+    for domain, expected in (("bad.example", bad), ("good.example", good)):
+        rows = [r for r in json.loads(done.stdout)["reports"] if r["domain"] == domain]
+        there = [(r.get("to"), r.get("detail")) for r in rows]
+        if LEFT_OUT in expected:
+            assert there == [LEFT_OUT]
+        else:
+            assert set(expected) <= {part for pair in there for part in pair}
+        # Copies are written all the same.
+        assert ("file:/copies", DRY) not in there
 
 
 def test_json(store):
@@ -112,8 +178,14 @@ def test_show(store):
     done = store.run("show", "bad.example")
     assert done.returncode == 0
     assert "certificate-expired at mx.bad.example [192.0.2.7]" in done.stdout
+    assert "report-id not assigned yet" in done.stdout
+    assert "-> mailto:reports@bad.example: to be sent at " in done.stdout
     assert "\x1b" not in done.stdout
-    assert store.run("preview", "bad.example").stdout == done.stdout
+    shown = json.loads(store.run("show", "bad.example", "--json").stdout)
+    assert (shown["format"], shown["day"], shown["domain"]) == (1, TODAY, "bad.example")
+    assert [d["state"] for d in shown["deliveries"]] == ["counting", "counting"]
+    assert shown["report"]["report_id"] is None and "report_id" not in shown
+    assert shown["report"]["total_failure_session_count"] == 1
 
 
 def test_export_is_what_inspect_reads(store, tmp_path):
@@ -146,10 +218,20 @@ def test_export_is_what_inspect_reads(store, tmp_path):
         (("show",), 2, "the domain is missing"),
         (("send",), 2, "--all-failed"),
         (("list", "--day=yesterday"), 2, "2026-01-31"),
+        (("list", "--day=2026-02-30"), 2, "2026-01-31"),
+        (("show", "--gzip", "a.example"), 2, "show has no --gzip"),
+        (("send", "--json", "a.example"), 2, "send has no --json"),
+        (("preview", "--failed"), 2, "preview has no --failed"),
+        (("show", "a.example", "b.example"), 2, "one domain at a time"),
+        (("send", "--all-failed", "a.example"), 2, "a domain or --all-failed"),
+        (("send", "--all-failed"), 1, "nothing has failed"),
+        (("send", "nobody.example"), 1, "nothing was counted for nobody.example"),
+        (("preview", "--day=2026-01-31", "a.example"), 1, "on that day"),
+        (("export", "good.example", "-o", "/nowhere/x"), 3, "No such file"),
         (("list", "a b"), 2, "no domain"),
         (("show", "nobody.example"), 1, "nothing was counted for nobody.example"),
         (("list", "--failed"), 1, "nothing of the kind"),
-        (("send", "good.example"), 1, "once it is over"),
+        (("send", "good.example"), 1, "the day is not closed"),
     ],
 )
 def test_mistakes(store, words, status, says):
@@ -177,6 +259,37 @@ def test_without_a_store(tmp_path):
     assert not (tmp_path / "reports.db").exists()
 
 
+def test_a_store_of_something_else(tmp_path):
+    """It is left as it is, also by send."""
+    config = tmp_path / "strictmx.conf"
+    config.write_text(f'reports = "sqlite:{tmp_path}/reports.db"\n', encoding="utf-8")
+    (tmp_path / "reports.db").write_text("nothing of ours" * 100, encoding="utf-8")
+    for verb in (("list",), ("send", "a.example")):
+        done = run("-c", config, "report", *verb)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "not a database" in done.stderr
+    assert {p.name for p in tmp_path.iterdir()} == {"reports.db", "strictmx.conf"}
+
+
+def test_without_permission(store):
+    """It is not said that there were none."""
+    done = run("-c", store.config, "report", "list", user=65534)
+    assert done.returncode == 3
+    assert "Permission denied" in done.stderr
+
+
+def test_without_a_contact(store, tmp_path):
+    """What makes a report needs it, what only looks does not."""
+    config = tmp_path / "strictmx.conf"
+    config.write_text(f'reports = "sqlite:{store.path}"\n', encoding="utf-8")
+    for verb in ("export", "preview"):
+        done = run("-c", config, "report", verb, "bad.example")
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "contact" in done.stderr
+    for verb in (("list",), ("preview",), ("show", "bad.example")):
+        assert run("-c", config, "report", *verb).returncode == 0
+
+
 def test_a_day_that_is_closed(tmp_path):
     """Waiting, given up, and sent again."""
     mine = Store(tmp_path)
@@ -189,11 +302,102 @@ def test_a_day_that_is_closed(tmp_path):
         failed = mine.run("list", "--failed")
         assert "bad.example" in failed.stdout and "given up" in failed.stdout
         assert "554 no" in failed.stdout
+        shown = mine.run("show", "bad.example").stdout
+        assert "given up at 1970-01-01T00:00:00Z, 3 attempts: 554 no" in shown
+        assert "report-id x@sender.example" in shown
+        exported = json.loads(mine.run("export", "bad.example").stdout)
+        assert exported["report-id"] == "x@sender.example"
+        assert mine.run("preview").returncode == 1
         assert "not sent" in mine.run("list", "good.example").stdout
         done = mine.run("send", "bad.example")
         assert (done.returncode, done.stderr.split()[0]) == (0, "1")
         assert "bad.example" in mine.run("list", "--waiting").stdout
         assert mine.run("list", "--failed").returncode == 1
+        assert json.loads(mine.run("list", "--failed", "--json").stdout)["reports"] == []
+        assert "was left out" in mine.run("send", "good.example").stderr
+        mine.change("UPDATE delivery SET state = 1")
+        assert "was delivered" in mine.run("send", "bad.example").stderr
+    finally:
+        mine.stop()
+
+
+def test_what_waits_for_its_time_is_left_alone(tmp_path):
+    """--all-failed is not a way around the spread; a domain by name is."""
+    mine = Store(tmp_path)
+    try:
+        mine.change("UPDATE domain_day SET report_id = 'x@sender.example'")
+        mine.change(
+            "INSERT INTO delivery SELECT id, 'mailto:a@b.example', 0,"
+            " domain = 'bad.example', 0, 4000000000000, NULL, '' FROM domain_day"
+        )
+        done = mine.run("send", "--all-failed")
+        assert (done.returncode, done.stderr.split()[0]) == (0, "1")
+        rows = json.loads(mine.run("list", "--json").stdout)["reports"]
+        assert [row["next"][:4] == "2096" for row in rows] == [False, True]
+        assert mine.run("send", "good.example").returncode == 0
+        rows = json.loads(mine.run("list", "--json").stdout)["reports"]
+        assert "2096" not in {row["next"][:4] for row in rows}
+    finally:
+        mine.stop()
+
+
+def test_many_days_come_in_pages(tmp_path):
+    """All of them, each once, in order, below one head."""
+    mine = Store(tmp_path)
+    try:
+        mine.change("DELETE FROM domain_day")
+        for day in (7, 8, 9):
+            mine.change(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+                " WHERE i < 1000) INSERT INTO domain_day (day, domain, record)"
+                f" SELECT {day}, 'd' || i || '.example', 'v=TLSRPTv1' FROM n"
+            )
+        mine.change("INSERT INTO delivery SELECT id, 'a', 0, 0, 0, 0, 0, '' FROM domain_day")
+        mine.change("INSERT INTO delivery SELECT id, 'b', 0, 0, 0, 0, 0, '' FROM domain_day")
+        rows = json.loads(mine.run("list", "--json").stdout)["reports"]
+        keys = [(row["day"], row["domain"], row["to"]) for row in rows]
+        assert len(keys) == 6000 and keys == sorted(set(keys))
+        lines = mine.run("list").stdout.splitlines()
+        assert len(lines) == 6001
+        assert sum(line.startswith("DAY") for line in lines) == 1
+        one = mine.run("list", "--day=1970-01-09").stdout.splitlines()
+        assert len(one) == 2001
+    finally:
+        mine.stop()
+
+
+def test_send_is_seen_by_role_report(tmp_path):
+    """What was given up is delivered within seconds, a copy here."""
+    mine = Store(tmp_path)
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    try:
+        mine.change("UPDATE domain_day SET report_id = 'x@sender.example'")
+        mine.change(
+            f"INSERT INTO delivery SELECT id, 'file:{copies}', 2, 3, 0, 0, 9,"
+            " 'disk full' FROM domain_day WHERE domain = 'bad.example'"
+        )
+        sender = subprocess.Popen(
+            [program("strictmxd"), "-c", mine.config, "report"],
+            stderr=subprocess.PIPE,
+            env=environment(),
+        )
+        try:
+            assert mine.run("send", "bad.example").returncode == 0
+            wait_until(lambda: list(copies.glob("*.json.gz")), 15, "the copy")
+            wait_until(
+                lambda: "delivered" in mine.run("list", "bad.example").stdout,
+                10,
+                "what came of it",
+            )
+        finally:
+            sender.terminate()
+            _, log = sender.communicate(timeout=20)
+        assert sender.returncode == 0 and b"Sanitizer" not in log, log
+        (copy,) = copies.glob("*.json.gz")
+        exported = tmp_path / "exported.gz"
+        mine.run("export", "bad.example", "--gzip", "-o", exported)
+        assert exported.read_bytes() == copy.read_bytes()
     finally:
         mine.stop()
 
@@ -230,6 +434,7 @@ def test_inspect_datagram():
         (b'{"d":"a.example","policies":[{}],"pr":""}', b"no TLS reporting record"),
         (b'{"d":1,"policies":[{}],"pr":"x"}', b"no host name"),
         (b'{"dpv":"2"}', b"version"),
+        (b" " * 300000, b"longer than a datagram"),
     ],
 )
 def test_inspect_bad_datagram(data, says):
@@ -237,3 +442,19 @@ def test_inspect_bad_datagram(data, says):
     done = inspect(data, "--type=datagram")
     assert done.returncode == 1
     assert says in done.stdout
+    shown = json.loads(inspect(data, "--type=datagram", "--json").stdout)
+    assert not shown["valid"] and says.decode() in shown["reason"]
+    assert "event" not in shown
+
+
+@pytest.mark.parametrize(
+    "text, kind",
+    [
+        ('{"dpv": "1"}', "datagram"),
+        ('{"d":"a.example","policies":[]}', "datagram"),
+        ('{"organization-name":"d","policies":[]}', "report"),
+    ],
+)
+def test_inspect_guesses(text, kind):
+    """A datagram even when something of it is missing."""
+    assert json.loads(inspect(text.encode(), "--json").stdout)["type"] == kind

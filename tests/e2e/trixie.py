@@ -91,6 +91,8 @@ class TrixieSender(Sender):
 
     def __init__(self, world, name, port, policy_maps, **settings):
         self._root = root_folder()
+        # What /etc/resolv.conf is inside.
+        self.resolv = RESOLV_FOLDER / world.namespace.name / "resolv.conf"
         super().__init__(
             world.namespace,
             name,
@@ -115,13 +117,12 @@ class TrixieSender(Sender):
         `ip netns exec` has made a mount namespace for it, so that the mounts
         end with the last process.
         """
-        resolv = RESOLV_FOLDER / self.namespace.name / "resolv.conf"
         script = (
             'mount --bind "$1" "$3/mnt" && mount --bind "$2" "$3/etc/resolv.conf" '
             '&& mount -t proc proc "$3/proc" && root=$3 && shift 3 '
             '&& exec chroot "$root" "$@"'
         )
-        outer = ["sh", "-c", script, "sh", self.namespace.folder, resolv, self._root]
+        outer = ["sh", "-c", script, "sh", self.namespace.folder, self.resolv, self._root]
         return [*outer, *super().command(*words)]
 
     def _own_folders(self):

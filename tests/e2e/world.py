@@ -255,6 +255,9 @@ class World:
             ("signed.test", True),
             ("expired.test", True),
             ("damaged.test", True),
+            # Those of test_reports.py.
+            ("rpt.test", False),
+            ("tlsa.test", True),
         ):
             self.dns.add(name, signed)
         self.dns.zones["expired.test"].fault = "expired"

@@ -138,15 +138,27 @@ static const struct argp argp = {
 	.args_doc = "FILE|-",
 	.doc =
 	    "Parse an _mta-sts TXT record, an MTA-STS policy, an _smtp._tls "
-	    "TXT record (tlsrpt-record) or a TLS report, and say what is wrong "
-	    "with it and how to mend it.\v"
+	    "TXT record (tlsrpt-record), a TLS report or a datagram of "
+	    "libtlsrpt, and say what is wrong with it and how to mend it.\v"
 	    "A record may stand in quotes, as dig(1) prints it. A report may "
 	    "be compressed by gzip.\n\n"
 	    "Exit status: 0 valid, 1 not valid, 2 wrong usage, 3 the file "
 	    "can't be read.",
 };
 
-/* Is it an object, with that name in quotes somewhere? */
+/* Does it begin with that name in quotes, of a member? */
+static bool
+starts_member(struct smx_slice s, struct smx_slice name)
+{
+	if (!smx_slice_starts(s, name))
+		return false;
+	s = smx_slice_from(s, name.n);
+	while (s.n > 0 && strchr(" \t\r\n", s.p[0]) != NULL)
+		s = smx_slice_from(s, 1);
+	return s.n > 0 && s.p[0] == ':';
+}
+
+/* Is it an object, with such a member somewhere? */
 static bool
 is_object_with(struct smx_slice s, struct smx_slice name)
 {
@@ -156,18 +168,21 @@ is_object_with(struct smx_slice s, struct smx_slice name)
 		s = smx_slice_from(s, 1);
 	if (s.n == 0 || s.p[0] != '{')
 		return false;
-	while (s.n > 0 && !smx_slice_starts(s, name))
+	while (s.n > 0 && !starts_member(s, name))
 		s = smx_slice_from(s,
 		    1 + smx_slice_find(smx_slice_from(s, 1), '"'));
 	return s.n > 0;
 }
 
-/* Both have "policies"; only a datagram has a record. */
+/* Both have "policies"; only a datagram has a version of its protocol, a domain
+ * or a record beside them. */
 static bool
 is_datagram(struct smx_slice s)
 {
-	return is_object_with(s, SMX_SLICE("\"policies\"")) &&
-	    is_object_with(s, SMX_SLICE("\"pr\""));
+	return is_object_with(s, SMX_SLICE("\"dpv\"")) ||
+	    (is_object_with(s, SMX_SLICE("\"policies\"")) &&
+		(is_object_with(s, SMX_SLICE("\"pr\"")) ||
+		    is_object_with(s, SMX_SLICE("\"d\""))));
 }
 
 static bool

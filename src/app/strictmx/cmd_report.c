@@ -3,20 +3,21 @@
  * where it stands.
  */
 #include <argp.h>
-#include <inttypes.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/config.h"
 #include "app/strictmx/command.h"
 #include "app/strictmx/out_deliveries.h"
-#include "app/strictmx/out_report.h"
+#include "app/strictmx/report_one.h"
+#include "app/strictmx/report_plan.h"
+#include "app/strictmx/report_source.h"
 #include "core/domain.h"
 #include "core/gz.h"
-#include "engine/dispatch.h"
 #include "io/clock.h"
-#include "io/dispatch_sqlite.h"
 #include "io/report_list_sqlite.h"
 
 #define OUTPUT_MAX ((size_t)256 << 20)
@@ -26,52 +27,83 @@ enum verb { LIST, SHOW, EXPORT, PREVIEW, SEND, VERB_COUNT };
 static const char *const verbs[VERB_COUNT] = { "list", "show", "export",
 	"preview", "send" };
 
-enum { OPTION_DAY = 'd', OPTION_FAILED = 0x100, OPTION_WAITING, OPTION_ALL };
+enum {
+	OPTION_DAY = 'd',
+	OPTION_GZIP = 'z',
+	OPTION_OUTPUT = 'o',
+	OPTION_JSON = 'j',
+	OPTION_FAILED = 0x100,
+	OPTION_WAITING,
+	OPTION_ALL
+};
+
+#define OF(verb) (1u << (verb))
+
+/* Which verbs an option is of. */
+static const struct {
+	int key;
+	const char *name;
+	unsigned verbs;
+} uses[] = {
+	{ OPTION_FAILED, "--failed", OF(LIST) },
+	{ OPTION_WAITING, "--waiting", OF(LIST) },
+	{ OPTION_ALL, "--all-failed", OF(SEND) },
+	{ OPTION_GZIP, "--gzip", OF(EXPORT) },
+	{ OPTION_OUTPUT, "--output", OF(EXPORT) },
+	{ OPTION_JSON, "--json", OF(LIST) | OF(SHOW) | OF(PREVIEW) },
+};
+
+#define USE_COUNT (sizeof(uses) / sizeof(uses[0]))
 
 struct report {
 	enum verb verb;
 	const char *config_path;
-	const char *domain_text;
-	struct smx_domain domain;
+	struct smx_domain *domains; /* room for all arguments */
+	size_t domain_count;
 	int64_t day; /* -1: not given */
 	bool json, gzip, failed, waiting, all_failed;
+	bool is_given[USE_COUNT];
 	const char *output;
 	struct smx_config *config;
-	const char *store; /* path */
+	struct smx_report_source source;
 	struct smx_buf out;
 	/* Of the walk through the list: */
 	struct smx_out_deliveries *table;
-	struct smx_report_day found; /* the last day, its texts below */
-	char found_domain[SMX_DOMAIN_MAX + 1];
-	char found_id[2 * SMX_DOMAIN_MAX + 128];
 	size_t count;
+	bool failed_to_write;
 };
 
 static const struct argp_option options[] = {
 	{ "config", 'c', "FILE", 0, "Read FILE instead of " SMX_CONFIG_FILE,
 	    0 },
 	{ "day", OPTION_DAY, "YYYY-MM-DD", 0,
-	    "Only this day, in UTC; show and export take the last one without "
-	    "it",
+	    "Only this day, in UTC; show, export and preview of a domain take "
+	    "the last one without it",
 	    0 },
 	{ "failed", OPTION_FAILED, NULL, 0, "list: only what was given up", 0 },
 	{ "waiting", OPTION_WAITING, NULL, 0, "list: only what waits", 0 },
 	{ "all-failed", OPTION_ALL, NULL, 0,
-	    "send: everything that was given up or waits", 0 },
-	{ "gzip", 'z', NULL, 0, "export: compressed, as it is sent", 0 },
-	{ "output", 'o', "FILE", 0, "export: write to FILE", 0 },
-	{ "json", 'j', NULL, 0, "list, show, preview: write JSON", 0 },
+	    "send: all that was given up, or has failed and waits", 0 },
+	{ "gzip", OPTION_GZIP, NULL, 0, "export: compressed, as it is sent",
+	    0 },
+	{ "output", OPTION_OUTPUT, "FILE", 0, "export: write to FILE", 0 },
+	{ "json", OPTION_JSON, NULL, 0, "list, show, preview: write JSON", 0 },
 	{ 0 },
 };
+
+static const struct smx_domain no_domain;
 
 static void
 set_day(struct report *r, const char *arg, const struct argp_state *state)
 {
-	char text[32];
+	char text[32], printed[SMX_CLOCK_TEXT_BYTES] = "";
 	smx_time wall;
 
 	snprintf(text, sizeof(text), "%.20sT00:00:00Z", arg);
-	if (strlen(arg) != 10 || smx_clock_parse(text, &wall) < 0)
+	if (smx_clock_parse(text, &wall) == 0)
+		smx_clock_print(wall, printed);
+	/* The 30th of February is read as a day in March. */
+	if (strcmp(text, printed) != 0)
 		argp_error(state, "\"%s\" is no day such as 2026-01-31", arg);
 	else
 		r->day = wall / SMX_DAY;
@@ -90,17 +122,46 @@ set_verb(struct report *r, const char *arg, const struct argp_state *state)
 	    arg);
 }
 
+/* An option that would be passed over in silence is a mistake. */
+static void
+check_uses(const struct report *r, const struct argp_state *state)
+{
+	for (size_t i = 0; i < USE_COUNT; i++)
+		if (r->is_given[i] && (uses[i].verbs & OF(r->verb)) == 0)
+			argp_error(state, "%s has no %s", verbs[r->verb],
+			    uses[i].name);
+}
+
 static void
 check_arguments(const struct report *r, const struct argp_state *state)
 {
 	bool needs = r->verb == SHOW || r->verb == EXPORT ||
 	    (r->verb == SEND && !r->all_failed);
 
-	if (r->verb == VERB_COUNT)
+	if (r->verb == VERB_COUNT) {
 		argp_error(state, "say list, show, export, preview or send");
-	if (needs && r->domain_text == NULL)
+		return;
+	}
+	check_uses(r, state);
+	if (needs && r->domain_count == 0)
 		argp_error(state, "%s: the domain is missing%s", verbs[r->verb],
 		    r->verb == SEND ? "; --all-failed for all" : "");
+	else if (r->verb == SEND && r->all_failed && r->domain_count > 0)
+		argp_error(state, "say a domain or --all-failed");
+	else if (r->verb != LIST && r->domain_count > 1)
+		argp_error(state, "%s: one domain at a time", verbs[r->verb]);
+}
+
+static void
+add_argument(struct report *r, const char *arg, const struct argp_state *state)
+{
+	if (r->verb == VERB_COUNT)
+		set_verb(r, arg, state);
+	else if (smx_domain_parse(smx_slice_text(arg),
+		     &r->domains[r->domain_count]) < 0)
+		argp_error(state, "\"%s\" is no domain", arg);
+	else
+		r->domain_count++;
 }
 
 static error_t
@@ -108,6 +169,9 @@ on_option(int key, char *arg, struct argp_state *state)
 {
 	struct report *r = state->input;
 
+	for (size_t i = 0; i < USE_COUNT; i++)
+		if (key == uses[i].key)
+			r->is_given[i] = true;
 	switch (key) {
 	case 'c':
 		r->config_path = arg;
@@ -124,24 +188,17 @@ on_option(int key, char *arg, struct argp_state *state)
 	case OPTION_ALL:
 		r->all_failed = true;
 		return 0;
-	case 'z':
+	case OPTION_GZIP:
 		r->gzip = true;
 		return 0;
-	case 'o':
+	case OPTION_OUTPUT:
 		r->output = arg;
 		return 0;
-	case 'j':
+	case OPTION_JSON:
 		r->json = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (r->verb == VERB_COUNT)
-			set_verb(r, arg, state);
-		else if (r->domain_text != NULL)
-			argp_error(state, "one domain at a time");
-		else if (smx_domain_parse(smx_slice_text(arg), &r->domain) < 0)
-			argp_error(state, "\"%s\" is no domain", arg);
-		else
-			r->domain_text = arg;
+		add_argument(r, arg, state);
 		return 0;
 	case ARGP_KEY_END:
 		check_arguments(r, state);
@@ -154,35 +211,45 @@ on_option(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.options = options,
 	.parser = on_option,
-	.args_doc = "list [DOMAIN]\nshow DOMAIN\nexport DOMAIN\n"
+	.args_doc = "list [DOMAIN...]\nshow DOMAIN\nexport DOMAIN\n"
 		    "preview [DOMAIN]\nsend DOMAIN",
 	.doc = "Look at the TLS reports that are sent, beside the daemon.\v"
 	       "list: where each report goes, and where it stands. show: what "
-	       "was counted for a domain. export: the report itself, JSON. "
-	       "preview: what was counted today so far and will be sent. send: "
-	       "try again at once what waits or was given up; role report does "
-	       "it within seconds.\n\n"
+	       "was counted for a domain, and its deliveries. export: the "
+	       "report itself, JSON. preview: what was counted today so far "
+	       "and where it will go; with a domain, the report as it would "
+	       "be sent. send: try again at once what waits or was given up; "
+	       "role report does it within seconds.\n\n"
 	       "Exit status: 0 done, 1 there is nothing of the kind, 2 wrong "
 	       "usage, 3 the store or the configuration can't be used.",
 };
 
-static struct smx_report_list_filter
-filter_of(const struct report *r)
+static struct smx_slice
+domain_of(const struct report *r)
 {
-	return (struct smx_report_list_filter){
-		.domain = smx_domain_slice(&r->domain),
-		.day = r->day,
-	};
+	return smx_domain_slice(r->domain_count > 0 ? &r->domains[0]
+						    : &no_domain);
 }
 
 static bool
 is_wanted(const struct report *r, const struct smx_report_list_row *row)
 {
-	if (r->failed || r->waiting)
-		return row->has_delivery &&
-		    ((r->failed && row->state == SMX_DELIVERY_GIVEN_UP) ||
-			(r->waiting && row->state == SMX_DELIVERY_WAITING));
-	return r->verb != PREVIEW || row->day.report_id.n == 0;
+	if (r->verb == PREVIEW)
+		return row->day.report_id.n == 0;
+	if (!r->failed && !r->waiting)
+		return true;
+	return row->has_delivery &&
+	    ((r->failed && row->state == SMX_DELIVERY_GIVEN_UP) ||
+		(r->waiting && row->state == SMX_DELIVERY_WAITING));
+}
+
+static void
+add_row(void *arg, const struct smx_report_list_row *row)
+{
+	struct report *r = arg;
+
+	r->count++;
+	smx_out_deliveries_add(r->table, row);
 }
 
 static void
@@ -192,194 +259,230 @@ on_row(void *arg, const struct smx_report_list_row *row)
 
 	if (!is_wanted(r, row))
 		return;
-	r->count++;
-	smx_out_deliveries_add(r->table, row);
+	if (r->verb == PREVIEW)
+		smx_report_plan(&r->source.settings, row, r->source.wall,
+		    add_row, r);
+	else
+		add_row(r, row);
+}
+
+static bool
+on_page(void *arg)
+{
+	struct report *r = arg;
+
+	smx_out_deliveries_page(r->table);
+	r->failed_to_write = !smx_command_write(&r->out);
+	smx_buf_reset(&r->out);
+	return !r->failed_to_write;
 }
 
 static int
 nothing(const struct report *r)
 {
-	if (r->domain_text != NULL)
-		smx_command_complain("nothing was counted for %s%s",
-		    r->domain.text, r->day >= 0 ? " on that day" : "");
+	if (r->domain_count == 1)
+		smx_command_complain("nothing was counted for %s%s%s",
+		    r->domains[0].text, r->day >= 0 ? " on that day" : "",
+		    r->verb == PREVIEW ? " that is still to be sent" : "");
+	else if (r->domain_count == 0 && r->day < 0 && !r->failed &&
+	    !r->waiting)
+		smx_command_complain("nothing was counted that is %s",
+		    r->verb == PREVIEW ? "still to be sent" : "kept");
 	else
 		smx_command_complain("there is nothing of the kind");
 	return SMX_EXIT_BAD;
 }
 
+/* All domains, or those that were named, one behind the other. */
+static int
+walk(struct report *r, struct smx_buf *reason)
+{
+	struct smx_report_list_visitor visitor = { on_row, on_page, r };
+	struct smx_report_list_filter filter = { .day = r->day };
+	size_t i = 0;
+	int rc;
+
+	do {
+		if (r->domain_count > 0)
+			filter.domain = smx_domain_slice(&r->domains[i]);
+		rc = smx_report_list(r->source.path, &filter, &visitor, reason);
+	} while (rc == 0 && !r->failed_to_write && ++i < r->domain_count);
+	return rc;
+}
+
 static int
 run_list(struct report *r, struct smx_buf *reason)
 {
-	struct smx_report_list_filter filter = filter_of(r);
-	int rc, status = SMX_EXIT_NO_INPUT;
+	int rc;
 
 	r->table = smx_out_deliveries_new(r->json, &r->out);
 	if (r->table == NULL) {
 		smx_buf_add_text(reason, "out of memory");
-		return status;
+		return SMX_EXIT_NO_INPUT;
 	}
-	rc = smx_report_list(r->store, &filter, on_row, r, reason);
+	rc = walk(r, reason);
 	if (smx_out_deliveries_end(&r->table) < 0 && rc == 0) {
 		smx_buf_add_text(reason, "out of memory");
 		rc = -SMX_ENOMEM;
 	}
-	if (rc < 0)
-		return status;
+	if (rc < 0 || r->failed_to_write)
+		return SMX_EXIT_NO_INPUT;
 	if (r->count == 0 && !r->json)
 		return nothing(r);
-	return smx_command_write(&r->out) ? SMX_EXIT_OK : status;
-}
-
-static void
-on_day(void *arg, const struct smx_report_list_row *row)
-{
-	struct report *r = arg;
-	const struct smx_report_day *day = &row->day;
-
-	if (!is_wanted(r, row) || day->domain.n >= sizeof(r->found_domain) ||
-	    day->report_id.n >= sizeof(r->found_id))
-		return;
-	/* The last one stays. */
-	memcpy(r->found_domain, day->domain.p, day->domain.n);
-	memcpy(r->found_id, day->report_id.p, day->report_id.n);
-	r->found = (struct smx_report_day){
-		.id = day->id,
-		.day = day->day,
-		.domain = smx_slice(r->found_domain, day->domain.n),
-		.report_id = smx_slice(r->found_id, day->report_id.n),
-	};
-	r->count++;
-}
-
-/* The report of the day that was found, as JSON. */
-static int
-print_report(struct report *r, struct smx_buf *json, struct smx_buf *reason)
-{
-	static char *const none[] = { NULL };
-	const struct smx_config *c = r->config;
-	const char *at = strchr(c->report_contact, '@');
-	struct smx_dispatch_settings settings = {
-		.contact = c->report_contact,
-		.submitter = at != NULL ? at + 1 : "",
-		.token = "",
-		.exclude = none,
-	};
-	struct smx_dispatch_store *store = NULL;
-	struct smx_dispatch dispatch;
-	int rc = smx_dispatch_store_open(r->store, true, &store, reason);
-
-	if (rc < 0)
-		return rc;
-	settings.organization = c->report_organization[0] != '\0'
-	    ? c->report_organization
-	    : settings.submitter;
-	smx_dispatch_init(&dispatch, &settings);
-	dispatch.reports = smx_dispatch_store_port(store);
-	rc = smx_dispatch_print(&dispatch, &r->found, json);
-	if (rc < 0)
-		smx_buf_printf(reason, "the report can't be printed: %s",
-		    smx_status_text(rc));
-	smx_dispatch_store_close(&store);
-	return rc;
-}
-
-/* As it would look to who gets it. */
-static int
-print_read(struct report *r, struct smx_slice json, struct smx_buf *reason)
-{
-	struct smx_diag items[SMX_DIAG_COUNT_MAX];
-	struct smx_tlsrpt_read_report read;
-	struct smx_diag_list diags;
-	struct smx_arena arena;
-	int rc;
-
-	smx_diag_list_init(&diags, items, SMX_DIAG_COUNT_MAX);
-	smx_arena_init(&arena, NULL, 0, SMX_TLSRPT_READ_ARENA_MAX);
-	rc = smx_tlsrpt_read_parse(&arena, json, &diags, &read);
-	if (rc < 0) {
-		smx_buf_printf(reason, "the report can't be read: %s",
-		    smx_status_text(rc));
-	} else if (r->json) {
-		smx_out_report_json(&read, &r->out);
-		smx_buf_add_char(&r->out, '\n');
-	} else {
-		smx_out_report_line(&read, &r->out);
-		smx_buf_add_char(&r->out, '\n');
-		smx_out_report_text(&read, &r->out);
-	}
-	smx_arena_done(&arena);
-	return rc;
+	if (!smx_command_write(&r->out))
+		return SMX_EXIT_NO_INPUT;
+	return r->count > 0 ? SMX_EXIT_OK : SMX_EXIT_BAD;
 }
 
 static bool
-write_output(const struct report *r)
+write_file(const struct report *r)
 {
-	FILE *f;
-	bool ok;
+	FILE *f = fopen(r->output, "we");
+	bool ok = f != NULL && fwrite(r->out.p, 1, r->out.n, f) == r->out.n;
 
-	if (r->output == NULL || strcmp(r->output, "-") == 0)
-		return smx_command_write(&r->out);
-	f = fopen(r->output, "we");
-	ok = f != NULL && fwrite(r->out.p, 1, r->out.n, f) == r->out.n;
 	if (f != NULL && fclose(f) != 0)
 		ok = false;
 	if (!ok)
-		smx_command_complain("%s can't be written", r->output);
+		smx_command_complain("%s: %s", r->output, strerror(errno));
 	return ok;
+}
+
+static int
+print_one(struct report *r, const struct smx_report_one *one,
+    struct smx_buf *reason)
+{
+	struct smx_buf json;
+	int rc;
+
+	if (r->verb == SHOW)
+		return smx_report_one_show(one, r->json, &r->out, reason);
+	if (!smx_report_source_check(&r->source, reason))
+		return -SMX_EINVAL;
+	smx_buf_init(&json, SMX_DISPATCH_REPORT_MAX);
+	rc = smx_report_one_print(one,
+	    r->verb == PREVIEW ? SMX_REPORT_ONE_NO_ID : "", &json, reason);
+	if (rc == 0 && r->gzip) {
+		rc = smx_gz_write(smx_buf_slice(&json), &r->out);
+		if (rc < 0)
+			smx_buf_add_text(reason, smx_status_text(rc));
+	} else if (rc == 0) {
+		smx_buf_add(&r->out, smx_buf_slice(&json));
+		/* An export is what is sent, to the octet. */
+		if (r->verb == PREVIEW)
+			smx_buf_add_char(&r->out, '\n');
+	}
+	smx_buf_done(&json);
+	return rc;
 }
 
 /* One report: show, export, or preview of a domain. */
 static int
 run_one(struct report *r, struct smx_buf *reason)
 {
-	struct smx_report_list_filter filter = filter_of(r);
-	struct smx_buf json;
-	int rc = smx_report_list(r->store, &filter, on_day, r, reason);
+	bool to_stdout = r->output == NULL || strcmp(r->output, "-") == 0;
+	struct smx_report_one one;
+	int rc;
 
+	if (r->gzip && to_stdout && isatty(STDOUT_FILENO)) {
+		smx_command_complain("the report is compressed: write it into "
+				     "a file with --output, or a pipe");
+		return SMX_EXIT_USAGE;
+	}
+	smx_report_one_init(&one, &r->source);
+	one.filter.domain = domain_of(r);
+	one.filter.day = r->day;
+	one.only_open = r->verb == PREVIEW;
+	rc = smx_report_one_find(&one, reason);
+	if (rc == 0)
+		rc = print_one(r, &one, reason);
+	smx_report_one_done(&one);
+	if (rc == -SMX_ENOENT && reason->n == 0)
+		return nothing(r);
 	if (rc < 0)
 		return SMX_EXIT_NO_INPUT;
-	if (r->count == 0)
-		return nothing(r);
-	if (r->verb == EXPORT && r->config->report_contact[0] == '\0') {
-		smx_buf_add_text(reason,
-		    "a report needs a contact: set it in \"report { contact = "
-		    "... }\"");
-		return SMX_EXIT_NO_INPUT;
-	}
-	smx_buf_init(&json, OUTPUT_MAX);
-	rc = print_report(r, &json, reason);
-	if (rc == 0 && r->verb != EXPORT)
-		rc = print_read(r, smx_buf_slice(&json), reason);
-	else if (rc == 0 && r->gzip)
-		rc = smx_gz_write(smx_buf_slice(&json), &r->out);
-	else if (rc == 0)
-		smx_buf_add(&r->out, smx_buf_slice(&json));
-	smx_buf_done(&json);
-	return rc == 0 && write_output(r) ? SMX_EXIT_OK : SMX_EXIT_NO_INPUT;
+	return (to_stdout ? smx_command_write(&r->out) : write_file(r))
+	    ? SMX_EXIT_OK
+	    : SMX_EXIT_NO_INPUT;
+}
+
+/* Why there was nothing to send. */
+struct rest {
+	size_t days, delivered, nowhere;
+};
+
+static void
+count_rest(void *arg, const struct smx_report_list_row *row)
+{
+	struct rest *rest = arg;
+
+	rest->days++;
+	if (row->day.report_id.n == 0)
+		return;
+	if (row->has_delivery)
+		rest->delivered++;
+	else
+		rest->nowhere++;
 }
 
 static int
-run_send(const struct report *r, struct smx_buf *reason)
+explain_rest(const struct report *r, const struct smx_report_list_filter *f,
+    struct smx_buf *reason)
 {
-	struct smx_report_list_filter filter = filter_of(r);
-	size_t count = 0;
+	struct rest rest = { 0 };
+	struct smx_report_list_visitor visitor = { count_rest, NULL, &rest };
+	const char *name = r->domains[0].text;
 
-	if (smx_report_list_hurry(r->store, &filter, smx_clock_now().wall,
-		&count, reason) < 0)
-		return SMX_EXIT_NO_INPUT;
-	if (count == 0) {
-		smx_command_complain(
-		    "nothing waits or was given up%s%s; a day can be sent "
-		    "once it is over",
-		    r->domain_text != NULL ? " for " : "",
-		    r->domain_text != NULL ? r->domain.text : "");
+	if (r->all_failed) {
+		smx_command_complain("nothing has failed");
 		return SMX_EXIT_BAD;
 	}
+	if (smx_report_list(r->source.path, f, &visitor, reason) < 0)
+		return SMX_EXIT_NO_INPUT;
+	if (rest.days == 0)
+		return nothing(r);
+	if (rest.delivered > 0)
+		smx_command_complain("%s: the report was delivered", name);
+	else if (rest.nowhere > 0)
+		smx_command_complain("%s: the report has no place to go to, "
+				     "or was left out by the configuration",
+		    name);
+	else
+		smx_command_complain(
+		    "%s: the day is not closed; its report can be sent once "
+		    "it is over, some minutes after midnight, UTC",
+		    name);
+	return SMX_EXIT_BAD;
+}
+
+static int
+run_send(struct report *r, struct smx_buf *reason)
+{
+	struct smx_report_list_filter filter = { domain_of(r), r->day };
+	size_t count = 0;
+
+	if (smx_report_list_hurry(r->source.path, &filter, smx_clock_now().wall,
+		&count, reason) < 0)
+		return SMX_EXIT_NO_INPUT;
+	if (count == 0)
+		return explain_rest(r, &filter, reason);
 	fprintf(stderr,
-	    "%zu deliveries are due now; a running role report begins within "
-	    "five seconds\n",
-	    count);
+	    "%zu %s due now; a running role report begins within five "
+	    "seconds\n",
+	    count, count == 1 ? "delivery is" : "deliveries are");
 	return SMX_EXIT_OK;
+}
+
+static int
+run(struct report *r, struct smx_buf *reason)
+{
+	if (smx_config_load(r->config_path, &r->config, reason) < 0 ||
+	    smx_report_source_open(&r->source, r->config, reason) < 0)
+		return SMX_EXIT_NO_INPUT;
+	if (r->verb == SEND)
+		return run_send(r, reason);
+	if (r->verb == LIST || (r->verb == PREVIEW && r->domain_count == 0))
+		return run_list(r, reason);
+	return run_one(r, reason);
 }
 
 int
@@ -389,25 +492,23 @@ smx_cmd_report(struct smx_command_context *context, int argc, char **argv)
 		.verb = VERB_COUNT,
 		.day = -1 };
 	struct smx_buf reason;
-	int status = SMX_EXIT_NO_INPUT;
+	int status;
 
+	r.domains = calloc((size_t)argc, sizeof(*r.domains));
+	if (r.domains == NULL) {
+		smx_command_complain("out of memory");
+		return SMX_EXIT_NO_INPUT;
+	}
 	argp_parse(&argp, argc, argv, 0, NULL, &r);
 	smx_buf_init(&reason, 4096);
 	smx_buf_init(&r.out, OUTPUT_MAX);
-	if (smx_config_load(r.config_path, &r.config, &reason) == 0) {
-		r.store = smx_config_reports_path(r.config);
-		if (r.verb == SEND)
-			status = run_send(&r, &reason);
-		else if (r.verb == LIST ||
-		    (r.verb == PREVIEW && r.domain_text == NULL))
-			status = run_list(&r, &reason);
-		else
-			status = run_one(&r, &reason);
-	}
+	status = run(&r, &reason);
 	if (reason.n > 0)
 		smx_command_complain("%s", smx_buf_text(&reason));
+	smx_report_source_done(&r.source);
 	smx_config_free(&r.config);
 	smx_buf_done(&r.out);
 	smx_buf_done(&reason);
+	free(r.domains);
 	return status;
 }

@@ -60,6 +60,9 @@ smx_out_deliveries_new(bool json, struct smx_buf *out)
 	}
 	d->table = scols_new_table();
 	d->failed = d->table == NULL;
+	/* The cells are escaped already. */
+	if (!d->failed)
+		scols_table_enable_noencoding(d->table, 1);
 	for (size_t i = 0; i < COL_COUNT && !d->failed; i++)
 		d->failed = scols_table_new_column(d->table, names[i], 0,
 				i == COL_GOOD || i == COL_BAD || i == COL_TRIES
@@ -71,9 +74,10 @@ smx_out_deliveries_new(bool json, struct smx_buf *out)
 static const struct state *
 state_of(const struct smx_report_list_row *row)
 {
-	if (row->has_delivery)
-		return &states[row->state];
-	return row->day.report_id.n == 0 ? &counting : &not_sent;
+	/* What it has then is only planned. */
+	if (row->day.report_id.n == 0)
+		return &counting;
+	return row->has_delivery ? &states[row->state] : &not_sent;
 }
 
 /* The next attempt, or the end of the last. */
@@ -130,11 +134,27 @@ add_line(struct smx_out_deliveries *d, const struct smx_report_list_row *row)
 	smx_buf_done(&cell);
 }
 
+/* What is known of the delivery, behind other members. */
+static void
+add_delivery(const struct smx_report_list_row *row, struct smx_buf *out)
+{
+	char when[SMX_CLOCK_TEXT_BYTES];
+
+	if (row->has_delivery) {
+		smx_clock_print(when_of(row), when);
+		smx_json_print_member(out, "to", row->delivery.uri);
+		smx_buf_printf(out, ",\"attempts\":%u,\"%s\":\"%s\"",
+		    row->delivery.attempts,
+		    row->state == SMX_DELIVERY_WAITING ? "next" : "ended",
+		    when);
+	}
+	smx_json_print_member(out, "detail", row->detail);
+}
+
 static void
 add_object(struct smx_out_deliveries *d, const struct smx_report_list_row *row)
 {
 	struct smx_buf *out = d->out;
-	char when[SMX_CLOCK_TEXT_BYTES];
 
 	smx_buf_add_text(out,
 	    d->count > 0 ? ",\n{\"day\":\"" : "\n{\"day\":\"");
@@ -148,15 +168,7 @@ add_object(struct smx_out_deliveries *d, const struct smx_report_list_row *row)
 	    row->success, row->failure, state_of(row)->word);
 	if (row->day.report_id.n > 0)
 		smx_json_print_member(out, "report_id", row->day.report_id);
-	if (row->has_delivery) {
-		smx_clock_print(when_of(row), when);
-		smx_json_print_member(out, "to", row->delivery.uri);
-		smx_buf_printf(out, ",\"attempts\":%u,\"%s\":\"%s\"",
-		    row->delivery.attempts,
-		    row->state == SMX_DELIVERY_WAITING ? "next" : "ended",
-		    when);
-		smx_json_print_member(out, "detail", row->detail);
-	}
+	add_delivery(row, out);
 	smx_buf_add_char(out, '}');
 }
 
@@ -171,6 +183,24 @@ smx_out_deliveries_add(struct smx_out_deliveries *d,
 	d->count++;
 }
 
+void
+smx_out_deliveries_page(struct smx_out_deliveries *d)
+{
+	struct libscols_column *column;
+
+	if (d->json || d->failed || scols_table_get_nlines(d->table) == 0)
+		return;
+	d->failed = !smx_out_table_print(d->table, d->out);
+	/* The next page has no heads, and no column is narrower. */
+	for (size_t i = 0; i < COL_COUNT; i++) {
+		column = scols_table_get_column(d->table, i);
+		scols_column_set_whint(column,
+		    (double)scols_column_get_width(column));
+	}
+	scols_table_enable_noheadings(d->table, 1);
+	scols_table_remove_lines(d->table);
+}
+
 int
 smx_out_deliveries_end(struct smx_out_deliveries **dp)
 {
@@ -179,11 +209,51 @@ smx_out_deliveries_end(struct smx_out_deliveries **dp)
 
 	if (d->json)
 		smx_buf_add_text(d->out, "\n]}\n");
-	else if (!d->failed && d->count > 0)
-		d->failed = !smx_out_table_print(d->table, d->out);
+	else
+		smx_out_deliveries_page(d);
 	rc = d->failed || smx_buf_status(d->out) < 0 ? -SMX_ENOMEM : 0;
 	scols_unref_table(d->table);
 	free(d);
 	*dp = NULL;
 	return rc;
+}
+
+void
+smx_out_deliveries_line(const struct smx_report_list_row *row,
+    struct smx_buf *out)
+{
+	bool is_planned = row->day.report_id.n == 0;
+	unsigned attempts = row->delivery.attempts;
+	char when[SMX_CLOCK_TEXT_BYTES];
+
+	smx_buf_add_text(out, "  -> ");
+	if (row->has_delivery) {
+		smx_clock_print(when_of(row), when);
+		smx_buf_add_escaped(out, row->delivery.uri);
+		smx_buf_printf(out, ": %s%s %s",
+		    is_planned ? "to be sent at" : state_of(row)->text,
+		    is_planned                               ? ""
+			: row->state == SMX_DELIVERY_WAITING ? " until"
+							     : " at",
+		    when);
+	} else {
+		smx_buf_add_text(out, "not sent");
+	}
+	if (row->has_delivery && attempts > 0)
+		smx_buf_printf(out, ", %u attempt%s", attempts,
+		    attempts > 1 ? "s" : "");
+	if (row->detail.n > 0) {
+		smx_buf_add_text(out, ": ");
+		smx_buf_add_escaped(out, row->detail);
+	}
+	smx_buf_add_char(out, '\n');
+}
+
+void
+smx_out_deliveries_object(const struct smx_report_list_row *row,
+    struct smx_buf *out)
+{
+	smx_buf_printf(out, "{\"state\":\"%s\"", state_of(row)->word);
+	add_delivery(row, out);
+	smx_buf_add_char(out, '}');
 }
