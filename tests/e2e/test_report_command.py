@@ -4,9 +4,11 @@ write to it."""
 import datetime
 import gzip
 import json
+import pathlib
 import socket
 import sqlite3
 import subprocess
+import tempfile
 
 import pytest
 
@@ -273,9 +275,13 @@ def test_a_store_of_something_else(tmp_path):
 
 def test_without_permission(store):
     """It is not said that there were none."""
-    done = run("-c", store.config, "report", "list", user=65534)
+    with tempfile.TemporaryDirectory() as folder:
+        config = pathlib.Path(folder) / "strictmx.conf"
+        config.write_text(f'reports = "sqlite:{store.path}"\n', encoding="utf-8")
+        config.parent.chmod(0o755)
+        done = run("-c", config, "report", "list", user=65534)
     assert done.returncode == 3
-    assert "Permission denied" in done.stderr
+    assert "reports.db can't be read: Permission denied" in done.stderr
 
 
 def test_without_a_contact(store, tmp_path):
