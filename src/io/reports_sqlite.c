@@ -79,6 +79,27 @@ open_file(const char *path, sqlite3 **ret)
 	return rc;
 }
 
+static void
+tell_damage(const char *path, const char *aside)
+{
+	smx_log(SMX_LOG_ERROR,
+	    "reports: %s was damaged and has been put aside as %s; what was "
+	    "counted in it will not be reported",
+	    path, aside);
+}
+
+int
+smx_reports_reset(const char *path)
+{
+	char *aside = NULL;
+	int rc = smx_sqlite_file_reset(path, &schema, &aside);
+
+	if (rc == 0)
+		tell_damage(path, aside);
+	free(aside);
+	return rc;
+}
+
 int
 smx_reports_open(const char *path, sqlite3 **ret, struct smx_buf *reason)
 {
@@ -92,11 +113,7 @@ smx_reports_open(const char *path, sqlite3 **ret, struct smx_buf *reason)
 		if (rc == 0)
 			rc = open_file(path, ret);
 		if (rc == 0)
-			smx_log(SMX_LOG_ERROR,
-			    "reports: %s was damaged and has been put aside "
-			    "as %s; what was counted in it will not be "
-			    "reported",
-			    path, aside);
+			tell_damage(path, aside);
 		free(aside);
 	}
 	if (rc < 0)

@@ -29,6 +29,10 @@
 int smx_reports_open(const char *path, sqlite3 **ret,
     struct smx_buf *reason) SMX_CHECKED;
 
+/** Begin it anew when it is found to be damaged while it is used; a copy is
+ * kept. @return 0, or a negative status: -SMX_EBUSY while another has it open. */
+int smx_reports_reset(const char *path) SMX_CHECKED;
+
 /**
  * Open it to be read only.
  *

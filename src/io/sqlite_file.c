@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -197,5 +198,70 @@ smx_sqlite_file_aside(const char *path, char **ret_aside)
 		free(aside);
 	else
 		*ret_aside = aside;
+	return rc;
+}
+
+static int
+copy_file(const char *from, const char *to)
+{
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	char chunk[65536];
+	ssize_t n = -1;
+
+	while (in >= 0 && out >= 0 && (n = read(in, chunk, sizeof(chunk))) > 0)
+		if (write(out, chunk, (size_t)n) != n)
+			break;
+	if (in >= 0)
+		close(in);
+	if (out >= 0 && close(out) < 0)
+		n = -1;
+	return n == 0 ? 0 : -SMX_EIO;
+}
+
+/* SQLite's own way to empty a database however damaged it is, with the locks
+ * that other connections respect. */
+static int
+empty(sqlite3 *db)
+{
+	int rc = sqlite3_db_config(db, SQLITE_DBCONFIG_RESET_DATABASE, 1, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, "VACUUM", NULL, NULL, NULL);
+	if (sqlite3_db_config(db, SQLITE_DBCONFIG_RESET_DATABASE, 0, NULL) !=
+	    SQLITE_OK)
+		rc = SQLITE_ERROR;
+	return smx_sqlite_file_status(rc);
+}
+
+int
+smx_sqlite_file_reset(const char *path, const struct smx_sqlite_schema *schema,
+    char **ret_aside)
+{
+	char *aside = NULL;
+	sqlite3 *db = NULL;
+	int rc;
+
+	if (asprintf(&aside, "%s.damaged-%lld", path, (long long)time(NULL)) <
+	    0)
+		return -SMX_ENOMEM;
+	/* Without a copy (no room) the new beginning is worth more. */
+	if (copy_file(path, aside) < 0)
+		unlink(aside);
+	rc = smx_sqlite_file_status(sqlite3_open_v2(path, &db,
+	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
+	if (rc == 0) {
+		sqlite3_busy_timeout(db, SHARED_WAIT_MS);
+		rc = empty(db);
+	}
+	if (rc == 0)
+		rc = smx_sqlite_file_own(db, schema);
+	sqlite3_close(db);
+	if (rc < 0) {
+		unlink(aside);
+		free(aside);
+	} else {
+		*ret_aside = aside;
+	}
 	return rc;
 }

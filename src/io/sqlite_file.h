@@ -60,4 +60,17 @@ void smx_sqlite_file_explain(const char *path, int rc, int error,
  */
 int smx_sqlite_file_aside(const char *path, char **ret_aside) SMX_CHECKED;
 
+/**
+ * Begin a damaged file anew, in place, with the locks that others respect: what
+ * is in it is copied aside first. While another has it open nothing is done.
+ *
+ * @param ret_aside  the name of the copy, to be freed.
+ *
+ * @retval 0
+ * @retval -SMX_EBUSY  another has it open.
+ * @retval -SMX_EFULL, -SMX_EIO, -SMX_ENOMEM
+ */
+int smx_sqlite_file_reset(const char *path,
+    const struct smx_sqlite_schema *schema, char **ret_aside) SMX_CHECKED;
+
 #endif

@@ -12,6 +12,8 @@
 #include "io/sqlite_file.h"
 
 #define RETRY_S 1
+/* Attempts to write between those to begin a damaged file anew. */
+#define RESET_EVERY 60
 
 struct smx_tally_store {
 	char *path;
@@ -22,6 +24,7 @@ struct smx_tally_store {
 	bool is_started;
 	int told; /* the status that was logged last */
 	uint64_t merged;
+	uint64_t damaged; /* attempts to write that met damage */
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	/* Under lock: */
@@ -263,7 +266,7 @@ write_rows(struct smx_tally_store *s, const struct smx_tally_batch *b)
 }
 
 static int
-write_batch(struct smx_tally_store *s, const struct smx_tally_batch *b)
+try_batch(struct smx_tally_store *s, const struct smx_tally_batch *b)
 {
 	char storage[1024];
 	struct smx_buf reason;
@@ -278,12 +281,24 @@ write_batch(struct smx_tally_store *s, const struct smx_tally_batch *b)
 		rc = write_rows(s, b);
 	if (rc == 0)
 		rc = smx_sqlite_file_run(s->db, "COMMIT;");
-	/* What was damaged is put aside when it is opened anew. */
 	if (rc < 0 && s->db != NULL &&
 	    (rc == -SMX_ECORRUPT ||
 		(!sqlite3_get_autocommit(s->db) &&
 		    smx_sqlite_file_run(s->db, "ROLLBACK;") < 0)))
 		close_db(s);
+	return rc;
+}
+
+static int
+write_batch(struct smx_tally_store *s, const struct smx_tally_batch *b)
+{
+	int rc = try_batch(s, b);
+
+	/* A page within, which nobody has seen until now. While role report has
+	 * the file open it can't be begun anew: then again in a while. */
+	if (rc == -SMX_ECORRUPT && s->damaged++ % RESET_EVERY == 0 &&
+	    smx_reports_reset(s->path) == 0)
+		rc = try_batch(s, b);
 	return rc;
 }
 

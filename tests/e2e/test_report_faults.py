@@ -328,7 +328,6 @@ def test_killed_again_and_again(reporter, endpoint):
         report = report_of(request)
         (policy,) = report["policies"]
         reports.setdefault(policy["policy"]["policy-domain"], []).append(report)
-    print("DBG", len(host.requests))
     assert set(reports) == set(domains)
     for several in reports.values():
         assert all(report == several[0] for report in several)

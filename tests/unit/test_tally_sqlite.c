@@ -517,6 +517,40 @@ test_damaged_file_is_put_aside(void **state)
 	assert_int_equal(ask(SESSIONS), 1);
 }
 
+/* Damage that is seen only when it is written to. */
+static void
+test_damage_within(void **state)
+{
+	struct smx_tally_store *s = open_store(0);
+	char noise[4096], name[32];
+	int fd;
+
+	(void)state;
+	for (size_t i = 0; i < 3000; i++) {
+		snprintf(name, sizeof(name), "d%zu.example", i);
+		add(name, DAY, 1, 1);
+	}
+	assert_int_equal(close_store(s), 0);
+	memset(noise, 0x5a, sizeof(noise));
+	fd = open(path, O_WRONLY);
+	assert_true(fd >= 0);
+	for (int page = 12; page < 200; page++)
+		assert_int_equal(pwrite(fd, noise, sizeof(noise),
+				     (off_t)sizeof(noise) * page),
+		    sizeof(noise));
+	close(fd);
+	s = open_store(0);
+	for (size_t i = 0; i < 3000; i++) {
+		snprintf(name, sizeof(name), "d%zu.example", i);
+		add(name, DAY, 1, 1);
+	}
+	write_out(s);
+	assert_int_equal(damaged_files(), 1);
+	assert_int_equal(close_store(s), 0);
+	assert_int_equal(ask(SESSIONS), 3000);
+	assert_consistent();
+}
+
 static void
 test_other_schemas_are_refused(void **state)
 {
@@ -605,6 +639,7 @@ main(void)
 		TEST(test_full_disk_until_the_end),
 		TEST(test_store_is_shared),
 		TEST(test_damaged_file_is_put_aside),
+		TEST(test_damage_within),
 		TEST(test_other_schemas_are_refused),
 		TEST(test_folder_that_is_not_there),
 		TEST(test_kill_at_any_moment),
