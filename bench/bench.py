@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import check
+import reports
 import world as w
 from daemons import Echo, Load, Other, StsResolver, Strictmx
 from world import Broken
@@ -114,6 +115,7 @@ class Bench:
         self.measured = self.disturbed = 0
         self.warm = set()
         self.raw = {}
+        self.filled = {}  # stores of reports, and the peak of making each
         self.names = self.load.names("policy", w.policy_domains())
         self.nameless = self.load.names("none", w.nameless_domains(1000))
 
@@ -499,13 +501,28 @@ class Bench:
             return
         yield from check.rows(self, Row)
 
+    def part_collect(self):
+        """datagrams of MTAs counted: rate, losses, memory"""
+        if not isinstance(self.subject, Strictmx):
+            self.notes.append(f"collect: {self.subject.name} has no such thing")
+            return
+        yield from reports.collect_rows(self, Row)
+
+    def part_report(self):
+        """TLS reports of a day built: rate, memory"""
+        if not isinstance(self.subject, Strictmx):
+            self.notes.append(f"report: {self.subject.name} has no such thing")
+            return
+        yield from reports.report_rows(self, Row)
+
     def parts(self):
         return {name[5:].replace("_", "-"): getattr(self, name)
                 for name in ("part_cached", "part_unix", "part_pipelined",
                              "part_negative", "part_idle", "part_cold",
                              "part_cold_negative", "part_memory",
                              "part_start", "part_parse",
-                             "part_check")}
+                             "part_check", "part_collect",
+                             "part_report")}
 
     def stop(self):
         for d in (self.subject, self.echo, *self.peers_tcp, *self.peers_unix):
