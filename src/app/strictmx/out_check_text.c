@@ -417,9 +417,9 @@ print_mx(const struct page *p)
 
 	for (size_t i = 0; ok && i < sizeof(names) / sizeof(names[0]); i++)
 		ok = scols_table_new_column(t, names[i], 0,
-			 i == COL_PREF                        ? SCOLS_FL_RIGHT
-			     : i == COL_HOST || i == COL_CERT ? SCOLS_FL_WRAP
-							      : 0) != NULL;
+			 i == COL_PREF       ? SCOLS_FL_RIGHT
+			     : i == COL_HOST ? SCOLS_FL_WRAP
+					     : 0) != NULL;
 	for (size_t i = 0; ok && i < f->mx_count; i++) {
 		const struct smx_check_mx *mx = &f->mx[i];
 		struct row row = { .mx = mx, .is_first = true };
