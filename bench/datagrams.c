@@ -39,7 +39,7 @@ static struct {
 	uint64_t count;   /* ... or so many; 0: each one once */
 	double rate;      /* per second; 0: as fast as can be */
 	int flags;        /* of send() */
-} opt = { .domains = 1000, .each = KINDS };
+} opt = { .domains = 1000, .each = KINDS, .path = "" };
 
 static struct datagram *datagrams;
 static size_t datagram_count;
@@ -194,17 +194,17 @@ make(void)
 /* ---- sending ----------------------------------------------------------- */
 
 static int
-dial(void)
+dial(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	if (strlen(opt.path) >= sizeof(address.sun_path))
-		die("%s: too long", opt.path);
-	memcpy(address.sun_path, opt.path, strlen(opt.path));
+	if (strlen(path) >= sizeof(address.sun_path))
+		die("%s: too long", path);
+	memcpy(address.sun_path, path, strlen(path));
 	if (fd < 0 ||
 	    connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
-		die("%s: %s", opt.path, strerror(errno));
+		die("%s: %s", path, strerror(errno));
 	return fd;
 }
 
@@ -324,7 +324,7 @@ parse_options(int argc, char **argv)
 		else
 			misused();
 	}
-	if (optind != argc || opt.path == NULL || opt.domains == 0 ||
+	if (optind != argc || opt.path[0] == '\0' || opt.domains == 0 ||
 	    opt.each == 0)
 		misused();
 }
@@ -338,7 +338,7 @@ main(int argc, char **argv)
 	make();
 	if (!(opt.seconds > 0) && opt.count == 0)
 		opt.count = datagram_count;
-	fd = dial();
+	fd = dial(opt.path);
 	if (opt.rate > 0)
 		send_at_random(fd);
 	else
