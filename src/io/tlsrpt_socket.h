@@ -15,6 +15,9 @@
 #include "base/slice.h"
 #include "base/status.h"
 
+/** Longer queues are not measured. */
+#define SMX_TLSRPT_SOCKET_QUEUE_MAX 1024
+
 struct event_base;
 struct smx_tlsrpt_socket;
 
@@ -29,7 +32,8 @@ struct smx_tlsrpt_socket_counts {
 typedef void smx_tlsrpt_socket_datagram(void *arg, struct smx_slice datagram);
 
 /**
- * Read a socket from now on.
+ * Read a socket from now on. How long its queue is gets measured first, which
+ * fills it for a moment; what is in it already is handed over from within.
  *
  * @param fd  a bound datagram socket; owned by the result, on failure closed.
  *
@@ -48,11 +52,13 @@ struct smx_tlsrpt_socket_counts smx_tlsrpt_socket_counts(
     const struct smx_tlsrpt_socket *s);
 
 /**
- * How many datagrams the kernel keeps for a socket that is made now
- * (net.unix.max_dgram_qlen).
+ * How many datagrams the kernel keeps for this socket: one more than
+ * net.unix.max_dgram_qlen was where and when it was made.
  *
- * @return 0 when it can't be found out.
+ * @return at most SMX_TLSRPT_SOCKET_QUEUE_MAX, which stands for all that is
+ *         longer and never counted as full; 0: it can't be found out, since
+ *         we may not write to our own socket.
  */
-unsigned smx_tlsrpt_socket_queue(void);
+unsigned smx_tlsrpt_socket_queue(const struct smx_tlsrpt_socket *s);
 
 #endif

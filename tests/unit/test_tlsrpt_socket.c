@@ -15,8 +15,7 @@
 /* About what the kernel lets through by default. */
 #define LARGE   212000
 #define SENDERS 4096
-/* What is read in one turn: a longer queue is not noticed to be full. */
-#define TURN 1024
+#define TURN    SMX_TLSRPT_SOCKET_QUEUE_MAX
 
 static char folder[64];
 static struct smx_address address;
@@ -53,6 +52,14 @@ bind_socket(void)
 	assert_int_equal(smx_listen_open(&address, &access, &fd, &reason), 0);
 	smx_buf_done(&reason);
 	return fd;
+}
+
+/* The socket anew, as systemd would pass it. */
+static int
+bind_again(void)
+{
+	smx_tlsrpt_socket_free(&receiver);
+	return bind_socket();
 }
 
 static int
@@ -237,14 +244,13 @@ fill_queue(void)
 static void
 test_full_queue_is_counted(void **state)
 {
-	unsigned queue = smx_tlsrpt_socket_queue();
+	unsigned queue = smx_tlsrpt_socket_queue(receiver);
 	size_t sent = fill_queue();
-	uint64_t full = queue <= TURN;
+	uint64_t full = queue < SMX_TLSRPT_SOCKET_QUEUE_MAX;
 	int fd = sender();
 
 	(void)state;
-	assert_true(queue > 0);
-	assert_true(sent >= queue);
+	assert_int_equal(queue, full ? sent : SMX_TLSRPT_SOCKET_QUEUE_MAX);
 	for (size_t i = 0; i <= sent / TURN; i++)
 		smx_tlsrpt_socket_drain(receiver);
 	assert_int_equal(count, sent);
@@ -261,6 +267,54 @@ test_full_queue_is_counted(void **state)
 	assert_int_equal(count, 2 * sent + 1);
 	assert_int_equal(smx_tlsrpt_socket_counts(receiver).full, 2 * full);
 	close(fd);
+}
+
+/* The queue is measured with datagrams of our own, which nobody gets to see;
+ * those of others that are in it already get through, and its length is the
+ * same. */
+static void
+test_queue_in_use_is_measured(void **state)
+{
+	unsigned queue = smx_tlsrpt_socket_queue(receiver);
+	struct smx_tlsrpt_socket *again = NULL;
+	int fd = bind_again(), from = sender();
+
+	(void)state;
+	assert_int_equal(count, 0);
+	send_one(from, "a", 1);
+	send_one(from, "b", 1);
+	assert_int_equal(
+	    smx_tlsrpt_socket_new(base, fd, on_datagram, &count, &again), 0);
+	assert_int_equal(count, 2);
+	assert_slice(smx_slice(last, last_bytes), "b");
+	assert_int_equal(smx_tlsrpt_socket_queue(again), queue);
+	assert_int_equal(smx_tlsrpt_socket_counts(again).datagrams, 2);
+	assert_int_equal(smx_tlsrpt_socket_counts(again).full, 0);
+	smx_tlsrpt_socket_free(&again);
+	close(from);
+}
+
+/* One that we can't write to ourselves is read all the same. */
+static void
+test_queue_that_is_not_ours(void **state)
+{
+	struct smx_tlsrpt_socket *other = NULL;
+	int pair[2];
+
+	(void)state;
+	/* It has no name to write to. */
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(smx_tlsrpt_socket_new(base, pair[0], on_datagram,
+			     &count, &other),
+	    0);
+	assert_int_equal(smx_tlsrpt_socket_queue(other), 0);
+	send_one(pair[1], "a", 1);
+	smx_tlsrpt_socket_drain(other);
+	assert_int_equal(count, 1);
+	assert_int_equal(smx_tlsrpt_socket_counts(other).full, 0);
+	smx_tlsrpt_socket_free(&other);
+	close(pair[1]);
 }
 
 static void
@@ -331,6 +385,8 @@ main(void)
 		TEST(test_large_datagram),
 		TEST(test_too_long_datagram),
 		TEST(test_full_queue_is_counted),
+		TEST(test_queue_in_use_is_measured),
+		TEST(test_queue_that_is_not_ours),
 		TEST(test_out_of_memory),
 		TEST(test_socket_in_the_file_system),
 	};

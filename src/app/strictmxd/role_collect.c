@@ -17,6 +17,9 @@
 
 /* Below this the kernel loses datagrams of a busy MTA. */
 #define QUEUE_MIN 512
+#define LENGTHEN                                                         \
+	"set net.unix.max_dgram_qlen = %d or more (sysctl) and restart " \
+	"strictmxd, or strictmxd-collect.socket where systemd opened it"
 /* Bad datagrams are logged so often at the most. */
 #define BAD_EVERY   (10 * SMX_SECOND)
 #define ARENA_FIRST 16384
@@ -148,9 +151,8 @@ tell_losses(struct smx_role_collect *r)
 	if (full > r->full_told)
 		smx_log(SMX_LOG_WARNING,
 		    "collect: the kernel's queue was full %" PRIu64
-		    " times: datagrams may be lost; set "
-		    "net.unix.max_dgram_qlen higher and restart",
-		    full - r->full_told);
+		    " times: datagrams may be lost; " LENGTHEN,
+		    full - r->full_told, QUEUE_MIN);
 	if (r->dropped > r->dropped_told)
 		smx_log(SMX_LOG_WARNING,
 		    "collect: %" PRIu64 " events were not counted, or not "
@@ -164,14 +166,11 @@ static void
 on_flush(evutil_socket_t fd, short what, void *arg)
 {
 	struct smx_role_collect *r = arg;
-	struct smx_tally_batch batch;
 
 	(void)fd;
 	(void)what;
 	tell_losses(r);
-	if (r->tally.batch.row_count > 0 && smx_tally_store_is_idle(r->store) &&
-	    smx_tally_take(&r->tally, &batch) == 0)
-		smx_tally_store_give(r->store, &batch);
+	flush(r);
 }
 
 static int
@@ -202,6 +201,23 @@ close_socket(struct smx_role_collect *r, struct socket *s)
 	free(s);
 }
 
+static void
+warn_of_short_queue(const struct smx_tlsrpt_socket *s)
+{
+	unsigned queue = smx_tlsrpt_socket_queue(s);
+
+	if (queue == 0)
+		smx_log(SMX_LOG_WARNING,
+		    "collect: the length of the kernel's queue can't be found "
+		    "out, so that losses go unnoticed: let strictmxd be in the "
+		    "group that may write to its socket");
+	else if (queue < QUEUE_MIN)
+		smx_log(SMX_LOG_WARNING,
+		    "collect: the kernel keeps only %u datagrams for the "
+		    "socket: in a burst some are lost; " LENGTHEN,
+		    queue, QUEUE_MIN);
+}
+
 static int
 add_socket(struct smx_role_collect *r, int fd,
     const struct smx_address *address)
@@ -222,6 +238,7 @@ add_socket(struct smx_role_collect *r, int fd,
 	if (address != NULL)
 		s->address = *address;
 	smx_list_push(&r->sockets, &s->link);
+	warn_of_short_queue(s->socket);
 	return 0;
 }
 
@@ -322,20 +339,6 @@ take_passed(struct smx_role_collect *r)
 	return rc;
 }
 
-static void
-warn_of_short_queue(void)
-{
-	unsigned queue = smx_tlsrpt_socket_queue();
-
-	if (queue > 0 && queue < QUEUE_MIN)
-		smx_log(SMX_LOG_WARNING,
-		    "collect: the kernel keeps only %u datagrams for a "
-		    "socket: in a burst some are lost; set "
-		    "net.unix.max_dgram_qlen = %d or more (sysctl) and "
-		    "restart",
-		    queue, QUEUE_MIN);
-}
-
 static int
 start_all(struct smx_role_collect *r, struct smx_buf *reason)
 {
@@ -355,7 +358,6 @@ start_all(struct smx_role_collect *r, struct smx_buf *reason)
 		rc = listen_all(r, r->config, reason);
 	if (rc < 0)
 		return rc;
-	warn_of_short_queue();
 	r->timer = event_new(r->base, -1, EV_PERSIST, on_flush, r);
 	return r->timer != NULL ? set_timer(r, r->config->collect_flush)
 				: -SMX_ENOMEM;
