@@ -17,6 +17,19 @@ struct smx_log_journal {
 	struct smx_buf text;
 };
 
+/* Where entries are behind the last one that there is now. */
+static int
+seek_end(sd_journal *journal)
+{
+	int rc = sd_journal_seek_tail(journal);
+
+	/* The tail is behind the last entry only once that was seen. Where there
+	 * is none yet, the tail is behind the first one to come. */
+	if (rc >= 0)
+		rc = sd_journal_previous(journal);
+	return rc == 0 ? sd_journal_seek_head(journal) : rc;
+}
+
 int
 smx_log_journal_new(smx_log_journal_line *line, void *arg,
     struct smx_log_journal **ret)
@@ -30,9 +43,7 @@ smx_log_journal_new(smx_log_journal_line *line, void *arg,
 	smx_buf_init(&j->text, LINE_MAX_BYTES);
 	if (sd_journal_open(&j->journal, SD_JOURNAL_LOCAL_ONLY) < 0 ||
 	    sd_journal_add_match(j->journal, MATCH, 0) < 0 ||
-	    sd_journal_seek_tail(j->journal) < 0 ||
-	    /* The tail is behind the last entry only once that was seen. */
-	    sd_journal_previous(j->journal) < 0) {
+	    seek_end(j->journal) < 0) {
 		smx_log_journal_free(&j);
 		return -SMX_EIO;
 	}
