@@ -27,6 +27,18 @@ struct smx_dispatch_store;
 int smx_dispatch_store_open(const char *path, bool is_reader,
     struct smx_dispatch_store **ret, struct smx_buf *reason) SMX_CHECKED;
 
+/**
+ * Begin it anew, since it is damaged; a copy of the file is kept. The token is
+ * another one afterwards.
+ *
+ * @param reason  on failure, what is wrong. The store can be used as before:
+ *                calls fail, and this can be tried again.
+ *
+ * @return 0 or a negative status.
+ */
+int smx_dispatch_store_reset(struct smx_dispatch_store *s,
+    struct smx_buf *reason) SMX_CHECKED;
+
 void smx_dispatch_store_close(struct smx_dispatch_store **s);
 
 /** The token of this installation, made when the store was made. */

@@ -46,10 +46,11 @@ static const struct smx_sqlite_schema schema = {
 	       " uri TEXT NOT NULL,"
 	       " state INTEGER NOT NULL," /* enum smx_delivery_state */
 	       " attempts INTEGER NOT NULL,"
-	       " first INTEGER NOT NULL," /* milliseconds since the epoch */
-	       " next INTEGER NOT NULL,"  /* of the next attempt */
-	       " ended INTEGER,"          /* when it was done or given up */
-	       " detail TEXT NOT NULL,"   /* of the last attempt */
+	       /* Taken for the first time: milliseconds, 0 not yet. */
+	       " first INTEGER NOT NULL,"
+	       " next INTEGER NOT NULL," /* of the next attempt */
+	       " ended INTEGER,"         /* when it was done or given up */
+	       " detail TEXT NOT NULL,"  /* of the last attempt */
 	       " PRIMARY KEY (domain_day, uri)) WITHOUT ROWID;"
 	       "CREATE INDEX IF NOT EXISTS delivery_next ON delivery (next)"
 	       " WHERE state = 0;"
