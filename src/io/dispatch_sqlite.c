@@ -368,6 +368,17 @@ prepare(struct smx_dispatch_store *s)
 	return rc;
 }
 
+static void
+close_db(struct smx_dispatch_store *s)
+{
+	for (size_t i = 0; i < STATEMENT_COUNT; i++) {
+		sqlite3_finalize(s->statements[i]);
+		s->statements[i] = NULL;
+	}
+	smx_reports_close(s->db, s->path);
+	s->db = NULL;
+}
+
 static int
 open_db(struct smx_dispatch_store *s, bool is_reader, struct smx_buf *reason)
 {
@@ -377,21 +388,12 @@ open_db(struct smx_dispatch_store *s, bool is_reader, struct smx_buf *reason)
 	if (rc < 0)
 		return rc;
 	rc = prepare(s);
-	if (rc < 0)
+	if (rc < 0) {
 		smx_buf_printf(reason, "the store of reports %s: %s", s->path,
 		    sqlite3_errmsg(s->db));
-	return rc;
-}
-
-static void
-close_db(struct smx_dispatch_store *s)
-{
-	for (size_t i = 0; i < STATEMENT_COUNT; i++) {
-		sqlite3_finalize(s->statements[i]);
-		s->statements[i] = NULL;
+		close_db(s);
 	}
-	sqlite3_close(s->db);
-	s->db = NULL;
+	return rc;
 }
 
 int
@@ -414,21 +416,21 @@ smx_dispatch_store_open(const char *path, bool is_reader,
 }
 
 int
-smx_dispatch_store_reset(struct smx_dispatch_store *s, struct smx_buf *reason)
+smx_dispatch_store_follow(struct smx_dispatch_store *s, struct smx_buf *reason)
 {
 	int rc;
 
+	if (s->db != NULL && !smx_reports_has_moved(s->db))
+		return 0;
 	close_db(s);
-	rc = smx_reports_reset(s->path);
-	if (rc < 0)
-		smx_buf_printf(reason,
-		    "store %s is damaged and can't be begun anew: %s", s->path,
-		    smx_status_text(rc));
-	else
-		rc = open_db(s, false, reason);
-	if (rc < 0)
-		close_db(s);
-	return rc;
+	rc = open_db(s, false, reason);
+	return rc < 0 ? rc : 1;
+}
+
+int
+smx_dispatch_store_put_aside(struct smx_dispatch_store *s)
+{
+	return s->db != NULL ? smx_reports_put_aside(s->db, s->path) : 0;
 }
 
 void

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import signal
 import sqlite3
 import threading
 import time
@@ -402,7 +403,7 @@ def test_disk_full_for_collect(unstarted):
         fill(filler)
         for number in range(2000):
             daemon.send(f"{'x' * 60}.d{number}.test", times=2)
-        daemon.wait_log(r"can't be written \(disk full\): \d+ events wait")
+        daemon.wait_log(r"can't be written \(disk full\): \d+ events")
         # More than one batch waits now.
         daemon.send("after.test", times=4)
         filler.unlink()
@@ -415,6 +416,21 @@ def test_disk_full_for_collect(unstarted):
         daemon.check_log()
 
 
+def test_disk_full_from_the_start(unstarted):
+    """It counts all the same."""
+    daemon = unstarted
+    daemon.roles = ["collect"]
+    with small_disk(daemon, "1m") as filler:
+        fill(filler)
+        daemon.start()
+        assert "the disk is full" in daemon.log()
+        daemon.send("a.test", times=7)
+        filler.unlink()
+        daemon.wait_log("can be written again")
+        daemon.wait_counts("a.test", 7)
+        assert daemon.stop() == 0, daemon.log()
+
+
 def test_disk_full_for_report(unstarted, endpoint):
     """Nothing is sent of which it can't be noted that it was; it goes on by
     itself, and the log does not fill up."""
@@ -425,12 +441,11 @@ def test_disk_full_for_report(unstarted, endpoint):
         for number in range(40):
             daemon.send(f"d{number}.test", rua=rua(1))
         daemon.wait_counts("d39.test", 1)
-        assert daemon.stop() == 0
-        daemon.clock.write(daemon.clock.midnight + GRACE + 1)
         daemon.roles = ["report"]
+        daemon.jump(daemon.clock.midnight - 60)
         fill(filler)
         start = len(daemon.log())
-        daemon.launch()
+        daemon.clock.set(daemon.clock.midnight + GRACE + 1)
         daemon.wait_log("(?m)^error: .*disk full", start=start)
         # It looks every five seconds, and says it once.
         quiet(lambda: daemon.log()[start:].count("disk full") > 1, 12)
@@ -513,6 +528,38 @@ def test_copies(reporter, endpoint):
     daemon.wait_delivery("a.test", DONE, uri=f"file:{copies}")
     (copy,) = copies.iterdir()
     assert json.loads(gzip.decompress(copy.read_bytes()))["policies"]
+
+
+# Sockets.
+
+
+def test_removed_socket(reporter):
+    """At a reload it is made again."""
+    daemon = reporter()
+    daemon.send("a.test")
+    daemon.socket.unlink()
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_log("was removed by somebody")
+    daemon.wait_log("reloaded")
+    daemon.send("a.test")
+    daemon.wait_counts("a.test", 2)
+
+
+def test_stop_reads_all(reporter, site):
+    """What was written to a long queue before the end counts."""
+    site.namespace.run(["sysctl", "-q", "-w", "net.unix.max_dgram_qlen=4096"])
+    daemon = reporter()
+    try:
+        daemon.signal(signal.SIGSTOP)
+        # What one socket may have on its way is limited.
+        for _ in range(15):
+            daemon.send("a.test", times=200)
+        daemon.signal(signal.SIGTERM)
+        daemon.signal(signal.SIGCONT)
+        assert daemon.stop() == 0
+        assert daemon.counts("a.test") == (3000, 0)
+    finally:
+        site.namespace.run(["sysctl", "-q", "-w", "net.unix.max_dgram_qlen=512"])
 
 
 # Days.

@@ -29,8 +29,10 @@
 #define FLIGHT_WAY_BYTES ((size_t)8 << 20)
 #define FLIGHT_BYTES     ((size_t)24 << 20)
 
-/* A damaged store is begun anew so often at the most. */
-#define RESET_EVERY SMX_MINUTE
+/* A damaged store is put aside so often at the most. */
+#define ASIDE_EVERY SMX_MINUTE
+/* Until a store that can't be opened is tried again. */
+#define STORE_WAIT (5 * SMX_SECOND)
 
 struct smx_role_report {
 	const struct smx_config *config;
@@ -44,7 +46,7 @@ struct smx_role_report {
 	struct event *timer;
 	int told;          /* the failure of the store that was logged last */
 	bool has_failed;   /* in this tick */
-	smx_time reset_at; /* mono: not begun anew before */
+	smx_time aside_at; /* mono: not put aside before */
 	char token[SMX_DISPATCH_TOKEN_BYTES];
 	char *submitter;
 	char *smarthost;
@@ -75,25 +77,36 @@ tell_failure(struct smx_role_report *r, int status)
 		    smx_config_reports_path(r->config));
 }
 
-/* What was in it is lost, but for the copy that is kept: better than to stand
- * still for ever. */
-static void
-reset_store(struct smx_role_report *r, smx_time now)
+/* The file that is there now. */
+static int
+follow_store(struct smx_role_report *r)
 {
 	char storage[1024];
 	struct smx_buf reason;
 	int rc;
 
-	if (now < r->reset_at)
-		return;
-	r->reset_at = now + RESET_EVERY;
 	smx_buf_init_fixed(&reason, storage, sizeof(storage));
-	rc = smx_dispatch_store_reset(r->store, &reason);
-	if (rc == 0)
+	rc = smx_dispatch_store_follow(r->store, &reason);
+	if (rc > 0)
 		rc = smx_dispatch_store_token(r->store, r->token);
+	return rc;
+}
+
+/* What was in it is lost, but for the copy that is kept: better than to stand
+ * still for ever. */
+static void
+put_store_aside(struct smx_role_report *r, smx_time now)
+{
+	int rc;
+
+	if (now < r->aside_at)
+		return;
+	r->aside_at = now + ASIDE_EVERY;
+	rc = smx_dispatch_store_put_aside(r->store);
 	if (rc < 0)
-		smx_log(SMX_LOG_ERROR, "reports: %s",
-		    reason.n > 0 ? smx_buf_text(&reason) : smx_status_text(rc));
+		smx_log(SMX_LOG_ERROR,
+		    "reports: %s is damaged and can't be put aside: %s",
+		    smx_config_reports_path(r->config), smx_status_text(rc));
 }
 
 static void
@@ -101,16 +114,20 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct smx_role_report *r = arg;
 	struct smx_now now = smx_clock_now();
-	smx_time wait;
+	int rc = follow_store(r);
+	smx_time wait = STORE_WAIT;
 
 	(void)fd;
 	(void)what;
 	r->has_failed = false;
-	wait = smx_dispatch_tick(&r->dispatch, now);
+	if (rc < 0)
+		tell_failure(r, rc);
+	else
+		wait = smx_dispatch_tick(&r->dispatch, now);
 	if (!r->has_failed)
 		tell_failure(r, 0);
 	else if (r->told == -SMX_ECORRUPT)
-		reset_store(r, now.mono);
+		put_store_aside(r, now.mono);
 	arm(r, wait);
 }
 
