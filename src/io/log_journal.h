@@ -15,9 +15,11 @@ struct smx_log_journal;
 typedef void smx_log_journal_line(void *arg, struct smx_slice line);
 
 /**
- * Follow the journal from its present end on.
+ * Follow the journal from its present end on. Only programs that run as user
+ * postfix or root are listened to.
  *
  * @retval 0
+ * @retval -SMX_ENOENT  there is no user postfix.
  * @retval -SMX_EIO     it can't be read: there is none, or it is not allowed.
  * @retval -SMX_ENOMEM
  */

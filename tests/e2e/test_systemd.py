@@ -205,6 +205,40 @@ def test_postfix_by_the_journal(up):
     )
 
 
+SAY = """\
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+for text in sys.argv[1:]:
+    s.sendto(b"<22>postfix/smtp[1]: " + text.encode(), "/dev/log")
+"""
+FORGED = "mx.forged.test[192.0.2.1]"
+RECIPIENT = f"7B: to=<x@bank.test>, relay={FORGED}:25, delay=1, "
+
+
+def test_another_users_smtp_is_nothing(up):
+    """Anybody can call a program smtp, and have it say what Postfix says."""
+    before = counted(up, "bank.test")
+    up.run("install", "-m", "755", "/usr/bin/python3", "/var/tmp/smtp")
+
+    def say(user, *texts):
+        up.run("setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups",
+               "/var/tmp/smtp", "-c", SAY, *texts)
+        match = ("_COMM=smtp", f"_UID={up.text('id', '-u', user)}")
+        wait_until(
+            lambda: FORGED in up.text("journalctl", "--no-pager", *match),
+            10, f"what {user} says",
+        )
+
+    say("nobody", RECIPIENT + "status=deferred (Server certificate not trusted)")
+    say("postfix", f"Trusted TLS connection established to {FORGED}:25: TLSv1.3",
+        RECIPIENT + "status=sent (250 Ok)")
+    # By the time that this one counts, the first has been read, too.
+    wait_until(lambda: counted(up, "bank.test") != before, 20, "what postfix says")
+    assert counted(up, "bank.test") == {
+        kind: (good + 1, bad) for kind, (good, bad) in before.items()
+    }
+
+
 def test_killed_collect_comes_back(up):
     """What is written while it is down waits in the socket, which is
     systemd's."""

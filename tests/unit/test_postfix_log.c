@@ -42,6 +42,32 @@ test_handshake(void **state)
 	assert_slice(log.ip, "2001:db8::1");
 }
 
+/* Time stamps and hosts as syslog writes them, and lines without. */
+static void
+test_what_stands_before_the_tag(void **state)
+{
+	static const char *const starts[] = {
+		"Nov 24 03:15:34 sender postfix/smtp[7]: ",
+		"Nov  4 03:15:34 sender.test postfix/smtp[7]: ",
+		"2024-11-24T03:15:34.123456+01:00 sender postfix/smtp[7]: ",
+		"2024-11-24T03:15:34Z 2001:db8::1 postfix/relay/smtp[7]: ",
+		"Nov 24 03:15:34 alpine mail.info postfix/smtp[7]: ",
+		"postfix-out/smtp[7]: ",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(starts); i++) {
+		char line[512];
+		struct smx_postfix_log log;
+
+		snprintf(line, sizeof(line), "%s" SENT, starts[i]);
+		log = parse(line);
+		assert_int_equal(log.kind, SMX_POSTFIX_LOG_RECIPIENT);
+		assert_int_equal(log.pid, 7);
+		assert_slice(log.queue_id, "7B");
+	}
+}
+
 static void
 test_reasons(void **state)
 {
@@ -103,6 +129,52 @@ test_recipients(void **state)
 	assert_false(log.is_sent);
 }
 
+#define FORGED                                                              \
+	"/smtp[1]: A: to=<x@club.test>, relay=mx.hoster.test[10.25.3.1]:25" \
+	", status=deferred (Server certificate not trusted)"
+#define BEFORE "Nov 24 03:15:34 sender "
+
+/* What others say stands in lines of other programs, too. */
+static void
+test_forged_tags(void **state)
+{
+	static const char *const lines[] = {
+		BEFORE "postfix/smtpd[9]: NOQUEUE: reject: RCPT from "
+		       "x[10.9.9.9]: 554 5.7.1 <\"" FORGED "\"@nowhere.test>",
+		BEFORE "postfix/cleanup[9]: 7B: message-id=<" FORGED ">",
+		BEFORE "postfix/qmgr[9]: 7B: from=<\"postfix" FORGED "\"@x.y>",
+		BEFORE "postfix/qmgr[9]: postfix" FORGED,
+		"postfix/cleanup[9]: 7B: message-id=<postfix" FORGED ">",
+		/* Tags without a process id. */
+		BEFORE "dovecot: imap-login: Aborted login: user=<" FORGED ">",
+		BEFORE "dovecot: postfix" FORGED,
+		BEFORE "mail.info dovecot: postfix" FORGED,
+		BEFORE "kernel: postfix" FORGED,
+		/* A log without hosts' names. */
+		"Nov 24 03:15:34 dovecot: postfix" FORGED,
+		"2024-11-24T03:15:34Z postfix/smtpd[9]: postfix" FORGED,
+		/* No syslog's. */
+		"postfix/smtpd[9]: " BEFORE "postfix" FORGED,
+		"x " BEFORE "postfix" FORGED,
+		BEFORE FORGED,
+		BEFORE "postfix/smtp[]: 7B: " FORGED,
+		BEFORE "postfix/smtp[1]:" FORGED,
+		"Nov 24 03:15:34 ",
+		"Nov 24 03:15:34 sender",
+		"Nov 24 03:15:34 sender ",
+		"Nov 24 03:15:34 sender mail.info",
+		"2024-11-24T03:15:34Z",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(lines); i++)
+		if (parse(lines[i]).kind != SMX_POSTFIX_LOG_OTHER)
+			fail_msg("%s", lines[i]);
+	/* The same in a line of the client itself is believed. */
+	assert_int_equal(parse(BEFORE "postfix" FORGED).kind,
+	    SMX_POSTFIX_LOG_RECIPIENT);
+}
+
 /* Whoever gets mail sent can choose an address, and what a server replies. */
 static void
 test_forged_lines(void **state)
@@ -119,7 +191,22 @@ test_forged_lines(void **state)
 		SMTP "7B: to=<a@bank.test>, orig_to=<\"a>, "
 		     "relay=mx.x[1.2.3.4]:25, status=deferred (Server "
 		     "certificate not trusted)\"@b.c>, status=sent (250 Ok)",
+		/* As a Postfix before 3.5 has it: without quotes. */
+		SMTP "7B: to=<x@bank.test>, relay=mx.x[1.2.3.4]:25, "
+		     "status=deferred (Server certificate not trusted)@b.c>,"
+		     " relay=mx.b.c[1.2.3.4]:25, status=sent (250 Ok)",
+		SMTP "7B: to=<x@bank.test>, foo@b.c>, relay=mx.x[1.2.3.4]:25, "
+		     "status=deferred (Server certificate not trusted)",
 		SMTP "7B: to=<a@b.test>, relay=none, status=bounced (no)",
+		SMTP "7B: host mx.x[1.2.3.4] said: 4: to=<x@bank.test>, "
+		     "relay=mx.bank.test[1.2.3.4]:25, status=deferred "
+		     "(Server certificate not trusted)",
+		SMTP "7B: a TLS connection established to mx.x[1.2.3.4]:25: T",
+		SMTP "7B: to=<a@bank.test>",
+		SMTP "7B: to=<a@bank.test>, ",
+		SMTP "7B: to=<a@bank.test>, orig_to=<a",
+		SMTP
+		": to=<a@bank.test>, relay=mx.x[1.2.3.4]:25, status=sent (",
 		SMTP "x TLS connection established to ",
 		SMTP "TLS connection established to ][",
 		SMTP "certificate verification failed for mx.x[1.2.3.4]:25",
@@ -199,8 +286,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_handshake),
+		cmocka_unit_test(test_what_stands_before_the_tag),
 		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_recipients),
+		cmocka_unit_test(test_forged_tags),
 		cmocka_unit_test(test_forged_lines),
 		cmocka_unit_test(test_sessions),
 		cmocka_unit_test(test_failed_session_has_its_reason),

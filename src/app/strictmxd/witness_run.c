@@ -215,8 +215,11 @@ start_log(struct smx_witness_run *r, const char *path, struct smx_buf *reason)
 		rc = smx_log_journal_new(on_line, r, &r->log_journal);
 		if (rc < 0)
 			smx_buf_add_text(reason,
-			    "mail_log = \"journal\": the journal can't be "
-			    "read; is this user in group systemd-journal?");
+			    rc == -SMX_ENOENT
+				? "mail_log = \"journal\": there is no user "
+				  "postfix, whose entries would count"
+				: "mail_log = \"journal\": the journal can't be "
+				  "read; is this user in group systemd-journal?");
 	}
 	if (rc < 0)
 		return rc;
