@@ -21,26 +21,56 @@ keep(char *to, size_t room, struct smx_slice text)
 	return (uint8_t)text.n;
 }
 
-/* Lines about another address belong to another session. */
+/* Lines about another address belong to another session; and behind what is
+ * said at its begin, so do those about recipients. */
 static void
 begin(struct smx_log_session *session, struct smx_slice ip)
 {
+	session->is_counted = false;
 	if (smx_slice_equal(ip, smx_slice(session->ip, session->ip_bytes)))
 		return;
 	*session = (struct smx_log_session){ .pid = session->pid };
 	session->ip_bytes = keep(session->ip, sizeof(session->ip), ip);
 }
 
+/* Was the session that a line about a recipient belongs to counted with
+ * another recipient? */
+static bool
+is_counted(const struct smx_log_session *session,
+    const struct smx_postfix_log *line, struct smx_slice domain)
+{
+	return session->is_counted &&
+	    smx_slice_equal(line->queue_id,
+		smx_slice(session->queue_id, session->queue_id_bytes)) &&
+	    smx_slice_equal(line->ip,
+		smx_slice(session->ip, session->ip_bytes)) &&
+	    (session->has_begin ||
+		smx_slice_equal(domain, smx_domain_slice(&session->domain)));
+}
+
+static void
+set_counted(struct smx_log_session *session, const struct smx_postfix_log *line,
+    const struct smx_domain *domain)
+{
+	session->has_begin = session->has_handshake || session->has_reason;
+	session->is_counted = true;
+	session->has_handshake = session->has_reason = false;
+	session->queue_id_bytes = keep(session->queue_id,
+	    sizeof(session->queue_id), line->queue_id);
+	session->domain = *domain;
+}
+
 static bool
 end(struct smx_log_session *session, const struct smx_postfix_log *line,
     struct smx_log_session_end *ret)
 {
-	bool is_same = smx_slice_equal(line->ip,
-	    smx_slice(session->ip, session->ip_bytes));
-	bool has_handshake = is_same && session->has_handshake;
-
-	if ((!has_handshake && !line->is_tls_failure) ||
-	    smx_domain_parse(line->domain, &ret->domain) < 0)
+	if (smx_domain_parse(line->domain, &ret->domain) < 0 ||
+	    is_counted(session, line, smx_domain_slice(&ret->domain)))
+		return false;
+	if (!smx_slice_equal(line->ip,
+		smx_slice(session->ip, session->ip_bytes)))
+		begin(session, line->ip);
+	if (!session->has_handshake && !line->is_tls_failure)
 		return false;
 	ret->is_failure = line->is_tls_failure;
 	ret->failure = (struct smx_tlsrpt_failure){
@@ -50,12 +80,12 @@ end(struct smx_log_session *session, const struct smx_postfix_log *line,
 		.failure_reason_code = line->text,
 	};
 	/* The line before it knew better. */
-	if (line->is_tls_failure && is_same && session->has_reason) {
+	if (line->is_tls_failure && session->has_reason) {
 		ret->failure.result = session->result;
 		ret->failure.failure_reason_code = smx_slice(session->reason,
 		    session->reason_bytes);
 	}
-	session->has_handshake = session->has_reason = false;
+	set_counted(session, line, &ret->domain);
 	return true;
 }
 

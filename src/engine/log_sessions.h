@@ -8,6 +8,10 @@
  * process, say what TLS was like. A session is counted with the first recipient
  * that is named behind its handshake; a connection that is used again makes no
  * new handshake, and so no new session.
+ *
+ * A session that failed may have no line but those about recipients: where
+ * there is no STARTTLS. Then those of one mail, one domain and one address are
+ * of one session.
  */
 #ifndef SMX_ENGINE_LOG_SESSIONS_H
 #define SMX_ENGINE_LOG_SESSIONS_H
@@ -21,9 +25,10 @@
 
 #define SMX_LOG_SESSIONS_MAX 1024
 
-/** What a process has said of a session whose recipient is not known yet. */
+/** What a process has said of the session that it has, or had last. */
 struct smx_log_session {
 	uint32_t pid;
+	/* Before its recipient is known. */
 	bool has_handshake;
 	bool has_reason;
 	enum smx_tlsrpt_result result;
@@ -31,6 +36,13 @@ struct smx_log_session {
 	uint8_t ip_bytes;
 	char reason[128];
 	char ip[46];
+	/* Once it is counted: with which mail and domain, and whether a line at
+	 * its begin would have said that there is a new one. */
+	bool is_counted;
+	bool has_begin;
+	uint8_t queue_id_bytes;
+	char queue_id[SMX_POSTFIX_LOG_QUEUE_ID_MAX];
+	struct smx_domain domain;
 };
 
 struct smx_log_sessions {

@@ -95,6 +95,21 @@ def test_attacks(world, heard, attack, code):
     assert set(heard.of("bank.test")[before:]) <= {session, (2, True, 205)}
 
 
+@pytest.mark.parametrize("attack, code", [("strip", 201), ("swap", 203)])
+def test_many_recipients_are_one_session(world, heard, attack, code):
+    """Each has a line, and the reason stands before the first only."""
+    before = len(heard.of("bank.test"))
+    mail = [f"someone{i}@bank.test" for i in range(5)]
+    with deliveries.under_attack(world, attack):
+        queue_id, _ = world.sender.submit(*mail)
+        lines = f"{queue_id}: to="
+        wait_until(lambda: world.sender.log().count(lines) == 5, 20, "five lines")
+    # The daemon is behind this one when it is told.
+    world.sender.send("someone@bank.test")
+    wait_until(lambda: (2, False, None) in heard.of("bank.test")[before:], 10, "the end")
+    assert [s[2] for s in heard.of("bank.test")[before:] if s[2]] == [code]
+
+
 def test_others_are_not_told(heard):
     """Domains without a TLS reporting record."""
     assert {d["d"] for d in heard.read()} <= {"bank.test", "club.test"}

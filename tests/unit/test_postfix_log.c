@@ -272,13 +272,57 @@ test_failed_session_has_its_reason(void **state)
 	assert_slice(end.failure.failure_reason_code,
 	    "untrusted issuer /CN=Nobody");
 	assert_slice(end.failure.receiving_mx_hostname, "mx.bank.test");
-	/* One without a line before it. */
-	assert_true(add(&s,
-	    SMTP DEFERRED("mx.bank.test[10.25.1.1]",
-		"Server certificate not verified"),
+	/* The next recipients were in the same session. */
+	for (int i = 0; i < 4; i++)
+		assert_false(add(&s,
+		    SMTP DEFERRED("mx.bank.test[10.25.1.1]",
+			"Server certificate not verified"),
+		    &end));
+}
+
+#define NOT_OFFERED(id, address, ip)                                         \
+	SMTP id ": to=<" address ">, relay=mx.hoster.test[" ip "]:25, "      \
+		"delay=1, dsn=4.7.4, status=deferred (TLS is required, but " \
+		"was not offered by host mx.hoster.test[" ip "])"
+
+/* Where nothing is said at the begin of a session, of STARTTLS for instance,
+ * its recipients tell it from others. */
+static void
+test_failed_sessions_without_a_begin(void **state)
+{
+	static const struct {
+		const char *line;
+		bool is_new;
+	} lines[] = {
+		{ NOT_OFFERED("7A", "a@bank.test", "10.25.3.1"), true },
+		{ NOT_OFFERED("7A", "b@bank.test", "10.25.3.1"), false },
+		{ NOT_OFFERED("7A", "c@BANK.test", "10.25.3.1"), false },
+		/* Another domain, mail, and host. */
+		{ NOT_OFFERED("7A", "a@club.test", "10.25.3.1"), true },
+		{ NOT_OFFERED("7A", "b@club.test", "10.25.3.1"), false },
+		{ NOT_OFFERED("7C", "a@club.test", "10.25.3.1"), true },
+		{ NOT_OFFERED("7C", "a@club.test", "10.25.3.2"), true },
+		{ NOT_OFFERED("7C", "b@club.test", "10.25.3.2"), false },
+	};
+	static struct smx_log_sessions s;
+	struct smx_log_session_end end;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(lines); i++)
+		assert_int_equal(add(&s, lines[i].line, &end), lines[i].is_new);
+	/* A begin is one, whatever was counted. */
+	assert_false(add(&s,
+	    SMTP "certificate verification failed for "
+		 "mx.hoster.test[10.25.3.2]:25: certificate has expired",
 	    &end));
-	assert_int_equal(end.failure.result,
-	    SMX_TLSRPT_CERTIFICATE_HOST_MISMATCH);
+	assert_true(add(&s,
+	    SMTP "7C: to=<a@club.test>, relay=mx.hoster.test[10.25.3.2]:25, "
+		 "status=deferred (Server certificate not trusted)",
+	    &end));
+	assert_int_equal(end.failure.result, SMX_TLSRPT_CERTIFICATE_EXPIRED);
+	/* That had one: a second domain in it is no second session. */
+	assert_false(add(&s, NOT_OFFERED("7C", "a@bank.test", "10.25.3.2"),
+	    &end));
 }
 
 int
@@ -293,6 +337,7 @@ main(void)
 		cmocka_unit_test(test_forged_lines),
 		cmocka_unit_test(test_sessions),
 		cmocka_unit_test(test_failed_session_has_its_reason),
+		cmocka_unit_test(test_failed_sessions_without_a_begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
