@@ -13,10 +13,10 @@ require_within(struct smx_slice part, struct smx_slice line)
 	    (part.p >= line.p && part.p + part.n <= line.p + line.n));
 }
 
+/* With a name before it. */
 static void
-require_tag(struct smx_slice line)
+require_tag(struct smx_slice line, struct smx_slice tag)
 {
-	struct smx_slice tag = SMX_SLICE("/smtp");
 	size_t at = smx_slice_find(line, '[');
 
 	SMX_REQUIRE(at < line.n && at > tag.n);
@@ -35,12 +35,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require_within(log.host, line);
 	require_within(log.ip, line);
 	require_within(log.queue_id, line);
+	require_within(log.sender, line);
 	require_within(log.domain, line);
 	require_within(log.text, line);
-	if (log.kind != SMX_POSTFIX_LOG_OTHER && !log.is_tls_failure)
+	if (log.kind != SMX_POSTFIX_LOG_OTHER &&
+	    log.kind != SMX_POSTFIX_LOG_QUEUED && !log.is_tls_failure)
 		SMX_REQUIRE(smx_ip_parse(log.ip, &ip) == 0);
 	if (log.kind != SMX_POSTFIX_LOG_OTHER)
-		require_tag(line);
+		require_tag(line,
+		    log.kind == SMX_POSTFIX_LOG_QUEUED ? SMX_SLICE("/qmgr")
+						       : SMX_SLICE("/smtp"));
 	SMX_REQUIRE(smx_slice_find(log.domain, '@') == log.domain.n);
 	return 0;
 }

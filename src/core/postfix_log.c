@@ -290,6 +290,32 @@ parse_recipient(struct smx_slice m, struct smx_postfix_log *ret)
 	return ret->is_tls_failure;
 }
 
+/* "ABC: from=<a@b>, size=500, nrcpt=1 (queue active)", before each attempt to
+ * deliver a mail. */
+static bool
+parse_queued(struct smx_slice m, struct smx_postfix_log *ret)
+{
+	static const char from[] = "from=<";
+
+	if (!parse_queue_id(&m, ret) || !starts(m, from))
+		return false;
+	m = smx_slice_from(m, sizeof(from) - 1);
+	ret->sender = smx_slice(m.p, find(m, ">, size="));
+	ret->kind = SMX_POSTFIX_LOG_QUEUED;
+	return ret->sender.n < m.n;
+}
+
+static bool
+parse_message(struct smx_slice program, struct smx_slice m,
+    struct smx_postfix_log *ret)
+{
+	if (smx_slice_equal(program, SMX_SLICE("smtp")))
+		return parse_handshake(m, ret) || parse_reason(m, ret) ||
+		    parse_recipient(m, ret);
+	return smx_slice_equal(program, SMX_SLICE("qmgr")) &&
+	    parse_queued(m, ret);
+}
+
 void
 smx_postfix_log_parse(struct smx_slice line, struct smx_postfix_log *ret)
 {
@@ -298,11 +324,9 @@ smx_postfix_log_parse(struct smx_slice line, struct smx_postfix_log *ret)
 
 	*ret = (struct smx_postfix_log){ .kind = SMX_POSTFIX_LOG_OTHER };
 	if (line.n > SMX_POSTFIX_LOG_LINE_MAX ||
-	    !find_message(line, &program, &message, &pid) ||
-	    !smx_slice_equal(program, SMX_SLICE("smtp")))
+	    !find_message(line, &program, &message, &pid))
 		return;
-	if (!parse_handshake(message, ret) && !parse_reason(message, ret) &&
-	    !parse_recipient(message, ret))
+	if (!parse_message(program, message, ret))
 		*ret =
 		    (struct smx_postfix_log){ .kind = SMX_POSTFIX_LOG_OTHER };
 	ret->pid = pid;

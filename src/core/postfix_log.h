@@ -1,5 +1,6 @@
 /**
- * Lines of Postfix's smtp client in the mail log, as far as they tell of TLS.
+ * Lines of Postfix's smtp client in the mail log, as far as they tell of TLS;
+ * and those of its queue manager, which say whose mail it is.
  *
  * Layer:   core.
  * Memory:  results borrow from the line.
@@ -28,6 +29,7 @@ enum smx_postfix_log_kind {
 	SMX_POSTFIX_LOG_REASON,    /* why a certificate was not accepted */
 	SMX_POSTFIX_LOG_HANDSHAKE, /* TLS came about */
 	SMX_POSTFIX_LOG_RECIPIENT, /* what became of one */
+	SMX_POSTFIX_LOG_QUEUED,    /* a mail is about to be delivered */
 };
 
 struct smx_postfix_log {
@@ -35,7 +37,8 @@ struct smx_postfix_log {
 	uint32_t pid;
 	struct smx_slice host; /* of the MX */
 	struct smx_slice ip;
-	struct smx_slice queue_id; /* RECIPIENT: of the mail */
+	struct smx_slice queue_id; /* RECIPIENT, QUEUED: of the mail */
+	struct smx_slice sender;   /* QUEUED: of its envelope */
 	struct smx_slice domain;   /* RECIPIENT: what is behind the "@" */
 	/* REASON: in words. RECIPIENT: what the server or Postfix said. */
 	struct smx_slice text;

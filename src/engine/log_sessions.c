@@ -89,6 +89,70 @@ end(struct smx_log_session *session, const struct smx_postfix_log *line,
 	return true;
 }
 
+/* Where a queue id is among our own: FNV-1a. */
+static size_t
+place_of(struct smx_slice id)
+{
+	uint32_t hash = 2166136261;
+
+	for (size_t i = 0; i < id.n; i++)
+		hash = (hash ^ (uint8_t)id.p[i]) * 16777619;
+	return hash % SMX_LOG_SESSIONS_PLACES;
+}
+
+static struct smx_log_queue_id *
+find_own(struct smx_log_sessions *s, struct smx_slice id)
+{
+	struct smx_log_queue_id *own = s->own[place_of(id)];
+
+	for (size_t i = 0; i < SMX_LOG_SESSIONS_PLACE_MAX; i++)
+		if (smx_slice_equal(id, smx_slice(own[i].text, own[i].bytes)))
+			return &own[i];
+	return NULL;
+}
+
+static void
+add_own(struct smx_log_sessions *s, struct smx_slice id)
+{
+	size_t place = place_of(id);
+	struct smx_log_queue_id *own = &s->own[place][s->next[place]];
+
+	s->next[place] = (s->next[place] + 1) % SMX_LOG_SESSIONS_PLACE_MAX;
+	own->bytes = keep(own->text, sizeof(own->text), id);
+}
+
+/* An attempt to deliver a mail begins. Queue ids are used again: it may be
+ * another one. */
+static void
+begin_mail(struct smx_log_sessions *s, const struct smx_postfix_log *line)
+{
+	struct smx_log_queue_id *own = find_own(s, line->queue_id);
+	bool is_own = s->contact_bytes > 0 &&
+	    smx_domain_equal(line->sender,
+		smx_slice(s->contact, s->contact_bytes));
+
+	if (is_own && own == NULL)
+		add_own(s, line->queue_id);
+	else if (!is_own && own != NULL)
+		own->bytes = 0;
+	for (size_t i = 0; i < SMX_LOG_SESSIONS_MAX; i++)
+		if (smx_slice_equal(line->queue_id,
+			smx_slice(s->list[i].queue_id,
+			    s->list[i].queue_id_bytes)))
+			s->list[i].is_counted = false;
+}
+
+void
+smx_log_sessions_init(struct smx_log_sessions *s, struct smx_slice contact)
+{
+	memset(s, 0, sizeof(*s));
+	if (contact.n > sizeof(s->contact))
+		return;
+	s->contact_bytes = (uint16_t)contact.n;
+	if (contact.n > 0)
+		memcpy(s->contact, contact.p, contact.n);
+}
+
 bool
 smx_log_sessions_add(struct smx_log_sessions *s,
     const struct smx_postfix_log *line, struct smx_log_session_end *ret)
@@ -108,7 +172,13 @@ smx_log_sessions_add(struct smx_log_sessions *s,
 		session->has_handshake = true;
 		return false;
 	case SMX_POSTFIX_LOG_RECIPIENT:
-		return end(session, line, ret);
+		if (find_own(s, line->queue_id) == NULL)
+			return end(session, line, ret);
+		session->has_handshake = session->has_reason = false;
+		return false;
+	case SMX_POSTFIX_LOG_QUEUED:
+		begin_mail(s, line);
+		return false;
 	case SMX_POSTFIX_LOG_OTHER:
 	default:
 		return false;

@@ -48,6 +48,7 @@ add_matches(sd_journal *journal)
 		return -SMX_ENOENT;
 	snprintf(owners, sizeof(owners), "_UID=%u", owner->pw_uid);
 	return sd_journal_add_match(journal, "_COMM=smtp", 0) < 0 ||
+		sd_journal_add_match(journal, "_COMM=qmgr", 0) < 0 ||
 		sd_journal_add_match(journal, owners, 0) < 0 ||
 		sd_journal_add_match(journal, "_UID=0", 0) < 0
 	    ? -SMX_EIO
@@ -116,7 +117,10 @@ smx_log_journal_read(struct smx_log_journal *j)
 	for (int i = 0; i < TURN_MAX && (rc = sd_journal_next(j->journal)) > 0;
 	     i++) {
 		smx_buf_reset(&j->text);
-		smx_buf_add_text(&j->text, "postfix/smtp[");
+		/* The program's name, whatever the instance is called. */
+		smx_buf_add_text(&j->text, "postfix/");
+		smx_buf_add(&j->text, field(j, "_COMM"));
+		smx_buf_add_text(&j->text, "[");
 		smx_buf_add(&j->text, field(j, "_PID"));
 		smx_buf_add_text(&j->text, "]: ");
 		smx_buf_add(&j->text, field(j, "MESSAGE"));

@@ -1,5 +1,6 @@
 /**
- * The systemd journal, followed: what Postfix's smtp client says.
+ * The systemd journal, followed: what Postfix's smtp client and its
+ * queue manager say.
  *
  * Layer:   io (libsystemd). Looked at when it is asked to.
  */
@@ -11,7 +12,7 @@
 
 struct smx_log_journal;
 
-/** A line as in a log file: "postfix/smtp[PID]: MESSAGE". Borrowed. */
+/** A line as in a log file: "postfix/PROGRAM[PID]: MESSAGE". Borrowed. */
 typedef void smx_log_journal_line(void *arg, struct smx_slice line);
 
 /**

@@ -273,7 +273,7 @@ class Sender(Postfix):
         )
         self.port = port
 
-    def submit(self, recipient, *others):
+    def submit(self, recipient, *others, sender="sender@sender.test"):
         """Hand in one mail; returns its queue id and a word it contains."""
         token = uuid.uuid4().hex
         sock = self.namespace.connect(("127.0.0.1", self.port))
@@ -283,7 +283,7 @@ class Sender(Postfix):
         session.getreply()
         with session:
             session.ehlo()
-            session.mail("sender@sender.test")
+            session.mail(sender)
             for address in (recipient, *others):
                 session.rcpt(address)
             text = (

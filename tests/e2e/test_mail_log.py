@@ -13,6 +13,7 @@ import deliveries
 from netns import wait_until
 from zones import txt
 
+CONTACT = "tls-reports@sender.test"
 RECORD = "v=TLSRPTv1; rua=mailto:tlsrpt@bank.test"
 
 
@@ -63,6 +64,8 @@ def heard(world):
         mail_log=str(world.sender.log_file),
         testing_probe=False,
     )
+    with daemon.configuration.open("a", encoding="ascii") as file:
+        file.write(f'report {{\n    contact = "{CONTACT}"\n}}\n')
     daemon.start()
     # The policy is known, as it would be with the daemon that Postfix asks.
     daemon.query("bank.test")
@@ -79,6 +82,16 @@ def test_good_sessions(world, heard):
     wait_until(lambda: heard.of("bank.test") and heard.of("club.test"), 10, "sessions")
     assert heard.of("bank.test") == [(2, False, None)]
     assert heard.of("club.test") == [(9, False, None)]
+
+
+def test_own_reports_are_no_sessions(world, heard):
+    """Or there would be one more each day, about the last one."""
+    before = {d: len(heard.of(d)) for d in ("bank.test", "club.test")}
+    queue_id, _ = world.sender.submit("tlsrpt@bank.test", sender=CONTACT)
+    assert world.sender.outcome(queue_id).is_verified
+    world.sender.send("someone@club.test")
+    wait_until(lambda: len(heard.of("club.test")) > before["club.test"], 10, "a session")
+    assert len(heard.of("bank.test")) == before["bank.test"]
 
 
 @pytest.mark.parametrize(

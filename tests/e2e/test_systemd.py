@@ -89,7 +89,8 @@ def machine(world):
         namespace.add_addresses([REPORTS])
     world.dns.set(HOST, "A", REPORTS)
     world.dns.set("_smtp._tls.bank.test", "TXT", txt(f"v=TLSRPTv1; rua={RUA}"))
-    world.dns.publish("rpt.test", "bank.test")
+    world.dns.set("_smtp._tls.club.test", "TXT", txt(f"v=TLSRPTv1; rua={RUA}"))
+    world.dns.publish("rpt.test", "bank.test", "club.test")
     made = Machine(world)
     made.install()
     made.copy(world.authority.root, "etc/strictmx/ca.pem")
@@ -196,10 +197,26 @@ def test_a_short_queue_is_told(up, queue):
 
 
 def test_postfix_by_the_journal(up):
-    """A delivery of Debian's own Postfix is in the report of the day."""
+    """A delivery of Debian's own Postfix is in the report of the day, and that
+    of a report is not."""
     up.run("systemctl", "start", "postfix@-.service")
-    up.run("sh", "-c", "echo hello | sendmail -f me@sender.test someone@bank.test")
-    wait_until(lambda: counted(up, "bank.test") == {"sts": (1, 0)}, 30, up.log(RESOLVE))
+    for sender, recipient in (
+        ("tls-reports@sender.test", "tlsrpt@bank.test"),
+        ("me@sender.test", "someone@bank.test"),
+        ("me@sender.test", "someone@club.test"),
+    ):
+        up.run("sh", "-c", f"echo hello | sendmail -f {sender} {recipient}")
+        wait_until(
+            lambda who=recipient: f"to=<{who}>" in up.text(
+                "journalctl", "--no-pager", "-o", "cat", "_COMM=smtp"
+            ),
+            30, recipient,
+        )
+    wait_until(
+        lambda: counted(up, "bank.test") and counted(up, "club.test"),
+        30, up.log(RESOLVE),
+    )
+    assert counted(up, "bank.test") == {"sts": (1, 0)}
     assert "Verified TLS connection" in up.text(
         "journalctl", "--no-pager", "-o", "cat", "_COMM=smtp"
     )

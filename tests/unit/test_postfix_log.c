@@ -1,7 +1,6 @@
-/* Lines of Postfix's log, and the sessions that are put together from them. */
+/* Lines of Postfix's log. */
 #include "unit.h"
 #include "core/postfix_log.h"
-#include "engine/log_sessions.h"
 
 #define SMTP "Nov 24 03:15:34 sender postfix/smtp[14585]: "
 #define SENT                                                               \
@@ -219,110 +218,28 @@ test_forged_lines(void **state)
 		assert_int_equal(parse(lines[i]).kind, SMX_POSTFIX_LOG_OTHER);
 }
 
-static bool
-add(struct smx_log_sessions *s, const char *line,
-    struct smx_log_session_end *ret)
-{
-	struct smx_postfix_log log = parse(line);
-
-	return smx_log_sessions_add(s, &log, ret);
-}
+#define QMGR "Nov 24 03:15:34 sender postfix/qmgr[99]: "
 
 static void
-test_sessions(void **state)
+test_queued(void **state)
 {
-	static struct smx_log_sessions s;
-	struct smx_log_session_end end;
+	struct smx_postfix_log log = parse(QMGR
+	    "7B: from=<a@b.test>, size=500, nrcpt=1 (queue active)");
 
 	(void)state;
-	assert_false(add(&s,
-	    SMTP HANDSHAKE("Trusted", "mx.hoster.test[10.25.3.1]"), &end));
-	assert_true(add(&s, SMTP SENT, &end));
-	assert_string_equal(end.domain.text, "club.test");
-	assert_false(end.is_failure);
-	/* The next recipient, and a connection that is used again. */
-	assert_false(add(&s, SMTP SENT, &end));
-	/* Another process is another session. */
-	assert_false(add(&s,
-	    "postfix/smtp[9]: " HANDSHAKE("Trusted", "a.test[10.0.0.1]"),
-	    &end));
-	assert_false(add(&s, SMTP SENT, &end));
-}
-
-static void
-test_failed_session_has_its_reason(void **state)
-{
-	static struct smx_log_sessions s;
-	struct smx_log_session_end end;
-
-	(void)state;
-	assert_false(add(&s,
-	    SMTP "certificate verification failed for "
-		 "mx.bank.test[10.25.1.1]:25: untrusted issuer /CN=Nobody",
-	    &end));
-	assert_false(add(&s,
-	    SMTP HANDSHAKE("Untrusted", "mx.bank.test[10.25.1.1]"), &end));
-	assert_true(add(&s,
-	    SMTP DEFERRED("mx.bank.test[10.25.1.1]",
-		"Server certificate not verified"),
-	    &end));
-	assert_true(end.is_failure);
-	assert_int_equal(end.failure.result,
-	    SMX_TLSRPT_CERTIFICATE_NOT_TRUSTED);
-	assert_slice(end.failure.failure_reason_code,
-	    "untrusted issuer /CN=Nobody");
-	assert_slice(end.failure.receiving_mx_hostname, "mx.bank.test");
-	/* The next recipients were in the same session. */
-	for (int i = 0; i < 4; i++)
-		assert_false(add(&s,
-		    SMTP DEFERRED("mx.bank.test[10.25.1.1]",
-			"Server certificate not verified"),
-		    &end));
-}
-
-#define NOT_OFFERED(id, address, ip)                                         \
-	SMTP id ": to=<" address ">, relay=mx.hoster.test[" ip "]:25, "      \
-		"delay=1, dsn=4.7.4, status=deferred (TLS is required, but " \
-		"was not offered by host mx.hoster.test[" ip "])"
-
-/* Where nothing is said at the begin of a session, of STARTTLS for instance,
- * its recipients tell it from others. */
-static void
-test_failed_sessions_without_a_begin(void **state)
-{
-	static const struct {
-		const char *line;
-		bool is_new;
-	} lines[] = {
-		{ NOT_OFFERED("7A", "a@bank.test", "10.25.3.1"), true },
-		{ NOT_OFFERED("7A", "b@bank.test", "10.25.3.1"), false },
-		{ NOT_OFFERED("7A", "c@BANK.test", "10.25.3.1"), false },
-		/* Another domain, mail, and host. */
-		{ NOT_OFFERED("7A", "a@club.test", "10.25.3.1"), true },
-		{ NOT_OFFERED("7A", "b@club.test", "10.25.3.1"), false },
-		{ NOT_OFFERED("7C", "a@club.test", "10.25.3.1"), true },
-		{ NOT_OFFERED("7C", "a@club.test", "10.25.3.2"), true },
-		{ NOT_OFFERED("7C", "b@club.test", "10.25.3.2"), false },
-	};
-	static struct smx_log_sessions s;
-	struct smx_log_session_end end;
-
-	(void)state;
-	for (size_t i = 0; i < COUNT_OF(lines); i++)
-		assert_int_equal(add(&s, lines[i].line, &end), lines[i].is_new);
-	/* A begin is one, whatever was counted. */
-	assert_false(add(&s,
-	    SMTP "certificate verification failed for "
-		 "mx.hoster.test[10.25.3.2]:25: certificate has expired",
-	    &end));
-	assert_true(add(&s,
-	    SMTP "7C: to=<a@club.test>, relay=mx.hoster.test[10.25.3.2]:25, "
-		 "status=deferred (Server certificate not trusted)",
-	    &end));
-	assert_int_equal(end.failure.result, SMX_TLSRPT_CERTIFICATE_EXPIRED);
-	/* That had one: a second domain in it is no second session. */
-	assert_false(add(&s, NOT_OFFERED("7C", "a@bank.test", "10.25.3.2"),
-	    &end));
+	assert_int_equal(log.kind, SMX_POSTFIX_LOG_QUEUED);
+	assert_slice(log.queue_id, "7B");
+	assert_slice(log.sender, "a@b.test");
+	log = parse(QMGR "7B: from=<>, size=500, nrcpt=1 (queue active)");
+	assert_int_equal(log.kind, SMX_POSTFIX_LOG_QUEUED);
+	assert_slice(log.sender, "");
+	assert_int_equal(parse(QMGR "7B: removed").kind, SMX_POSTFIX_LOG_OTHER);
+	assert_int_equal(parse(QMGR "7B: from=<a@b.test>").kind,
+	    SMX_POSTFIX_LOG_OTHER);
+	assert_int_equal(
+	    parse(SMTP "7B: from=<a@b.test>, size=500, nrcpt=1").kind,
+	    SMX_POSTFIX_LOG_OTHER);
+	assert_int_equal(parse(QMGR SENT).kind, SMX_POSTFIX_LOG_OTHER);
 }
 
 int
@@ -335,9 +252,7 @@ main(void)
 		cmocka_unit_test(test_recipients),
 		cmocka_unit_test(test_forged_tags),
 		cmocka_unit_test(test_forged_lines),
-		cmocka_unit_test(test_sessions),
-		cmocka_unit_test(test_failed_session_has_its_reason),
-		cmocka_unit_test(test_failed_sessions_without_a_begin),
+		cmocka_unit_test(test_queued),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -198,9 +198,11 @@ on_log_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 static int
-start_log(struct smx_witness_run *r, const char *path, struct smx_buf *reason)
+start_log(struct smx_witness_run *r, const struct smx_config *c,
+    struct smx_buf *reason)
 {
 	static const struct timeval every = { .tv_sec = LOG_EVERY_S };
+	const char *path = c->resolve_mail_log;
 	int rc;
 
 	if (path[0] == '\0')
@@ -208,6 +210,8 @@ start_log(struct smx_witness_run *r, const char *path, struct smx_buf *reason)
 	r->log_sessions = calloc(1, sizeof(*r->log_sessions));
 	if (r->log_sessions == NULL)
 		return -SMX_ENOMEM;
+	smx_log_sessions_init(r->log_sessions,
+	    smx_slice_text(c->report_contact));
 	if (strcmp(path, "journal") != 0) {
 		rc = smx_log_file_new(path, SMX_POSTFIX_LOG_LINE_MAX, on_line,
 		    r, &r->log_file);
@@ -300,7 +304,7 @@ start_all(struct smx_witness_run *r, const struct smx_config *config,
 	if (rc == 0)
 		rc = start_clients(r, config, reason);
 	if (rc == 0)
-		rc = start_log(r, config->resolve_mail_log, reason);
+		rc = start_log(r, config, reason);
 	return rc == 0 ? smx_loop_thread_start(r->loop) : rc;
 }
 
