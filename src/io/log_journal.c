@@ -9,8 +9,6 @@
 /* Postfix's mail_owner, unless somebody has changed it. */
 #define OWNER          "postfix"
 #define LINE_MAX_BYTES 8192
-/* Entries in one go before others have their turn. */
-#define TURN_MAX 10000
 
 struct smx_log_journal {
 	sd_journal *journal;
@@ -109,13 +107,14 @@ field(struct smx_log_journal *j, const char *name)
 int
 smx_log_journal_read(struct smx_log_journal *j)
 {
-	int rc = 0;
-
 	/* Also takes note of files that were rotated. */
 	if (sd_journal_process(j->journal) < 0)
 		return -SMX_EIO;
-	for (int i = 0; i < TURN_MAX && (rc = sd_journal_next(j->journal)) > 0;
-	     i++) {
+	for (int i = 0; i < SMX_LOG_JOURNAL_LINES_MAX; i++) {
+		int rc = sd_journal_next(j->journal);
+
+		if (rc <= 0)
+			return rc < 0 ? -SMX_EIO : 0;
 		smx_buf_reset(&j->text);
 		/* The program's name, whatever the instance is called. */
 		smx_buf_add_text(&j->text, "postfix/");
@@ -127,5 +126,5 @@ smx_log_journal_read(struct smx_log_journal *j)
 		if (smx_buf_status(&j->text) == 0)
 			j->line(j->arg, smx_buf_slice(&j->text));
 	}
-	return rc < 0 ? -SMX_EIO : 0;
+	return 1;
 }

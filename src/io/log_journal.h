@@ -10,6 +10,9 @@
 #include "base/slice.h"
 #include "base/status.h"
 
+/** Lines that are handed over by one call. */
+#define SMX_LOG_JOURNAL_LINES_MAX 100
+
 struct smx_log_journal;
 
 /** A line as in a log file: "postfix/PROGRAM[PID]: MESSAGE". Borrowed. */
@@ -29,7 +32,14 @@ int smx_log_journal_new(smx_log_journal_line *line, void *arg,
 
 void smx_log_journal_free(struct smx_log_journal **j);
 
-/** Hand over what has been added since. @retval 0 or -SMX_EIO. */
+/**
+ * Hand over what has been added since: at most SMX_LOG_JOURNAL_LINES_MAX lines.
+ *
+ * @retval 1         there may be more: let others have their turn, and call
+ *                   again soon.
+ * @retval 0         all was handed over.
+ * @retval -SMX_EIO
+ */
 int smx_log_journal_read(struct smx_log_journal *j) SMX_CHECKED;
 
 #endif
