@@ -48,7 +48,16 @@ starts(struct smx_slice s, const char *part)
 	return smx_slice_starts(s, smx_slice_text(part));
 }
 
-/* "host[ip]:25" at the start. */
+/* Not ":587": who is reached at another port is a relay, and no MX host of the
+ * recipient's domain. */
+static bool
+is_smtp_port(struct smx_slice s)
+{
+	return !starts(s, ":") ||
+	    (starts(s, ":25") && (s.n == 3 || !smx_scan_is_digit(s.p[3])));
+}
+
+/* "host[ip]:25" at the start; the port may be missing. */
 static bool
 parse_host(struct smx_slice s, struct smx_postfix_log *ret)
 {
@@ -61,6 +70,7 @@ parse_host(struct smx_slice s, struct smx_postfix_log *ret)
 	ret->host = smx_slice(s.p, open);
 	ret->ip = smx_slice(s.p + open + 1, close - open - 1);
 	return smx_ip_parse(ret->ip, &ip) == 0 &&
+	    is_smtp_port(smx_slice_from(s, close + 1)) &&
 	    smx_slice_find(ret->host, ' ') == ret->host.n;
 }
 
@@ -254,11 +264,23 @@ parse_addresses(struct smx_slice m, struct smx_postfix_log *ret)
 	return m;
 }
 
+/* Why a recipient was put off, if that was because of TLS; NULL: it wasn't. */
+static const struct phrase *
+find_deferral(struct smx_slice text)
+{
+	for (size_t i = 0; i < sizeof(deferrals) / sizeof(deferrals[0]); i++)
+		if (starts(text, deferrals[i].text))
+			return &deferrals[i];
+	return NULL;
+}
+
 /* "ABC: to=<a@b>, relay=host[ip]:25, ..., status=sent (250 Ok)". */
 static bool
 parse_recipient(struct smx_slice m, struct smx_postfix_log *ret)
 {
+	const struct phrase *deferral = NULL;
 	struct smx_slice relay, status;
+	bool has_relay;
 
 	if (!parse_queue_id(&m, ret))
 		return false;
@@ -266,28 +288,27 @@ parse_recipient(struct smx_slice m, struct smx_postfix_log *ret)
 	if (m.n == 0)
 		return false;
 	relay = attribute(m, ", relay=");
+	has_relay = !starts(relay, "none");
 	status = smx_slice_from(m, find(m, ", status="));
 	ret->is_sent = starts(status, ", status=sent (");
 	ret->text = smx_slice_from(status, smx_slice_find(status, '(') + 1);
 	if (ret->text.n > 0)
 		ret->text.n--;
 	ret->kind = SMX_POSTFIX_LOG_RECIPIENT;
-	for (size_t i = 0;
-	     !ret->is_sent && i < sizeof(deferrals) / sizeof(deferrals[0]);
-	     i++) {
-		if (starts(ret->text, deferrals[i].text)) {
-			ret->is_tls_failure = true;
-			ret->result = deferrals[i].result;
-			/* With relay=none the host is behind the words. */
-			if (starts(relay, "none"))
-				relay = smx_slice_from(ret->text,
-				    strlen(deferrals[i].text));
-		}
+	if (!ret->is_sent)
+		deferral = find_deferral(ret->text);
+	if (deferral != NULL) {
+		ret->is_tls_failure = true;
+		ret->result = deferral->result;
+		/* The host may be behind the words. */
+		if (!has_relay)
+			relay = smx_slice_from(ret->text,
+			    strlen(deferral->text));
 	}
 	if (parse_host(relay, ret))
 		return true;
 	ret->host = ret->ip = smx_slice(NULL, 0);
-	return ret->is_tls_failure;
+	return ret->is_tls_failure && !has_relay;
 }
 
 /* "ABC: from=<a@b>, size=500, nrcpt=1 (queue active)", before each attempt to

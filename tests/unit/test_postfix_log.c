@@ -128,6 +128,41 @@ test_recipients(void **state)
 	assert_false(log.is_sent);
 }
 
+/* Whom a relayhost has sessions with, nobody knows; and ours with it are not
+ * with an MX host. */
+static void
+test_other_ports(void **state)
+{
+	static const char *const lines[] = {
+		SMTP "7B: to=<a@b.test>, relay=smtp.isp.test[10.0.0.1]:587, "
+		     "delay=1, status=sent (250 Ok)",
+		SMTP "7B: to=<a@b.test>, relay=smtp.isp.test[10.0.0.1]:2525, "
+		     "status=deferred (Server certificate not trusted)",
+		SMTP "Verified TLS connection established to "
+		     "smtp.isp.test[10.0.0.1]:465: TLSv1.3 with cipher X",
+		SMTP "certificate verification failed for "
+		     "smtp.isp.test[10.0.0.1]:587: certificate has expired",
+		SMTP
+		"7B: to=<a@b.test>, relay=b.test[private/x], status=sent (",
+	};
+	struct smx_postfix_log log = parse(SMTP
+	    "7B: to=<a@b.test>, relay=none, delay=1, status="
+	    "deferred (TLS is required, but was not offered by host "
+	    "mx.b.test[10.0.0.1])");
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(lines); i++)
+		if (parse(lines[i]).kind != SMX_POSTFIX_LOG_OTHER)
+			fail_msg("%s", lines[i]);
+	assert_true(log.is_tls_failure);
+	assert_slice(log.ip, "10.0.0.1");
+	log = parse(SMTP
+	    "7B: to=<a@b.test>, relay=none, delay=1, status=deferred"
+	    " (TLS is required, but our TLS engine is unavailable)");
+	assert_true(log.is_tls_failure);
+	assert_slice(log.ip, "");
+}
+
 #define FORGED                                                              \
 	"/smtp[1]: A: to=<x@club.test>, relay=mx.hoster.test[10.25.3.1]:25" \
 	", status=deferred (Server certificate not trusted)"
@@ -250,6 +285,7 @@ main(void)
 		cmocka_unit_test(test_what_stands_before_the_tag),
 		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_recipients),
+		cmocka_unit_test(test_other_ports),
 		cmocka_unit_test(test_forged_tags),
 		cmocka_unit_test(test_forged_lines),
 		cmocka_unit_test(test_queued),
