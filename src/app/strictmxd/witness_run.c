@@ -23,8 +23,10 @@
 #define NEWS_MAX 1000
 /* Polite: few sessions at once, one with an address. */
 #define SESSION_MAX 20
-/* The mail log is looked at so often. */
-#define LOG_EVERY_S 1
+/* The mail log is looked at so often; while there is more of it, sooner, but
+ * role collect has to keep up. */
+static const struct timeval log_every = { .tv_sec = 1 };
+static const struct timeval log_soon = { .tv_usec = 10000 };
 
 struct smx_witness_run {
 	struct smx_loop_thread *loop;
@@ -189,6 +191,9 @@ on_log_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	event_add(r->log_timer, rc > 0 ? &log_soon : &log_every);
+	if (rc > 0)
+		rc = 0;
 	/* Said once, and when it is over. */
 	if (rc != r->log_told)
 		smx_log(rc < 0 ? SMX_LOG_WARNING : SMX_LOG_INFO,
@@ -198,9 +203,10 @@ on_log_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 static int
-start_log(struct smx_witness_run *r, const char *path, struct smx_buf *reason)
+start_log(struct smx_witness_run *r, const struct smx_config *c,
+    struct smx_buf *reason)
 {
-	static const struct timeval every = { .tv_sec = LOG_EVERY_S };
+	const char *path = c->resolve_mail_log;
 	int rc;
 
 	if (path[0] == '\0')
@@ -208,6 +214,8 @@ start_log(struct smx_witness_run *r, const char *path, struct smx_buf *reason)
 	r->log_sessions = calloc(1, sizeof(*r->log_sessions));
 	if (r->log_sessions == NULL)
 		return -SMX_ENOMEM;
+	smx_log_sessions_init(r->log_sessions,
+	    smx_slice_text(c->report_contact));
 	if (strcmp(path, "journal") != 0) {
 		rc = smx_log_file_new(path, SMX_POSTFIX_LOG_LINE_MAX, on_line,
 		    r, &r->log_file);
@@ -215,14 +223,17 @@ start_log(struct smx_witness_run *r, const char *path, struct smx_buf *reason)
 		rc = smx_log_journal_new(on_line, r, &r->log_journal);
 		if (rc < 0)
 			smx_buf_add_text(reason,
-			    "mail_log = \"journal\": the journal can't be "
-			    "read; is this user in group systemd-journal?");
+			    rc == -SMX_ENOENT
+				? "mail_log = \"journal\": there is no user "
+				  "postfix, whose entries would count"
+				: "mail_log = \"journal\": the journal can't be "
+				  "read; is this user in group systemd-journal?");
 	}
 	if (rc < 0)
 		return rc;
 	r->log_timer = event_new(smx_loop_thread_base(r->loop), -1, EV_PERSIST,
 	    on_log_timer, r);
-	if (r->log_timer == NULL || event_add(r->log_timer, &every) < 0)
+	if (r->log_timer == NULL || event_add(r->log_timer, &log_every) < 0)
 		return -SMX_ENOMEM;
 	/* From its present end on. */
 	on_log_timer(-1, 0, r);
@@ -297,7 +308,7 @@ start_all(struct smx_witness_run *r, const struct smx_config *config,
 	if (rc == 0)
 		rc = start_clients(r, config, reason);
 	if (rc == 0)
-		rc = start_log(r, config->resolve_mail_log, reason);
+		rc = start_log(r, config, reason);
 	return rc == 0 ? smx_loop_thread_start(r->loop) : rc;
 }
 
