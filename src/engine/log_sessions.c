@@ -157,8 +157,17 @@ bool
 smx_log_sessions_add(struct smx_log_sessions *s,
     const struct smx_postfix_log *line, struct smx_log_session_end *ret)
 {
-	struct smx_log_session *session = session_of(s, line->pid);
+	struct smx_log_session *session;
 
+	/* The places are for smtp's processes: other lines have no pid, or that
+	 * of another program. */
+	if (line->kind == SMX_POSTFIX_LOG_OTHER)
+		return false;
+	if (line->kind == SMX_POSTFIX_LOG_QUEUED) {
+		begin_mail(s, line);
+		return false;
+	}
+	session = session_of(s, line->pid);
 	switch (line->kind) {
 	case SMX_POSTFIX_LOG_REASON:
 		begin(session, line->ip);
@@ -171,16 +180,10 @@ smx_log_sessions_add(struct smx_log_sessions *s,
 		begin(session, line->ip);
 		session->has_handshake = true;
 		return false;
-	case SMX_POSTFIX_LOG_RECIPIENT:
+	default: /* SMX_POSTFIX_LOG_RECIPIENT */
 		if (find_own(s, line->queue_id) == NULL)
 			return end(session, line, ret);
 		session->has_handshake = session->has_reason = false;
-		return false;
-	case SMX_POSTFIX_LOG_QUEUED:
-		begin_mail(s, line);
-		return false;
-	case SMX_POSTFIX_LOG_OTHER:
-	default:
 		return false;
 	}
 }

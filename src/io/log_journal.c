@@ -67,7 +67,10 @@ smx_log_journal_new(smx_log_journal_line *line, void *arg,
 	smx_buf_init(&j->text, LINE_MAX_BYTES);
 	if (sd_journal_open(&j->journal, SD_JOURNAL_LOCAL_ONLY) >= 0)
 		rc = add_matches(j->journal);
-	if (rc == 0 && seek_end(j->journal) < 0)
+	/* Without the descriptor, which nobody waits for, it does not watch for
+	 * files that come when others are rotated. */
+	if (rc == 0 &&
+	    (sd_journal_get_fd(j->journal) < 0 || seek_end(j->journal) < 0))
 		rc = -SMX_EIO;
 	if (rc < 0) {
 		smx_log_journal_free(&j);

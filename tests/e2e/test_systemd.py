@@ -222,6 +222,18 @@ def test_postfix_by_the_journal(up):
     )
 
 
+def test_rotated_journal(up):
+    """What comes in the new file is read, too, again and again."""
+    before = counted(up, "bank.test")["sts"][0]
+    for more in (1, 2):
+        up.run("journalctl", "--rotate")
+        up.run("sh", "-c", "echo hello | sendmail -f me@sender.test x@bank.test")
+        wait_until(
+            lambda much=before + more: counted(up, "bank.test") == {"sts": (much, 0)},
+            30, up.log(RESOLVE),
+        )
+
+
 SAY = """\
 import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

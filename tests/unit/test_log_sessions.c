@@ -47,6 +47,30 @@ test_sessions(void **state)
 	assert_false(add(&s, SMTP SENT, &end));
 }
 
+/* Lines of others don't take the place of a process, whatever its number. */
+static void
+test_lines_of_others_in_between(void **state)
+{
+	static const char *const others[] = { "", "no line of Postfix",
+		"postfix/qmgr[0]: 7B: from=<x@y.test>, size=1, nrcpt=1 (queue "
+		"active)",
+		"postfix/qmgr[2048]: 7B: from=<x@y.test>, size=1, nrcpt=1 "
+		"(queue active)" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(others); i++) {
+		static struct smx_log_sessions s;
+		struct smx_log_session_end end;
+
+		assert_false(add(&s,
+		    "postfix/smtp[1024]: " HANDSHAKE("Trusted",
+			"mx.hoster.test[10.25.3.1]"),
+		    &end));
+		assert_false(add(&s, others[i], &end));
+		assert_true(add(&s, "postfix/smtp[1024]: " SENT, &end));
+	}
+}
+
 static void
 test_failed_session_has_its_reason(void **state)
 {
@@ -299,6 +323,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sessions),
+		cmocka_unit_test(test_lines_of_others_in_between),
 		cmocka_unit_test(test_failed_session_has_its_reason),
 		cmocka_unit_test(test_failed_sessions_without_a_begin),
 		cmocka_unit_test(test_next_attempt),
