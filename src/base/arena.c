@@ -5,8 +5,10 @@
 #include "base/arena.h"
 #include "base/require.h"
 
-#define BLOCK_BYTES ((size_t)4096)
-#define ALIGN       alignof(max_align_t)
+/* As large as all blocks before it together, within these. */
+#define BLOCK_BYTES     ((size_t)4096)
+#define BLOCK_BYTES_MAX ((size_t)65536)
+#define ALIGN           alignof(max_align_t)
 
 struct smx_arena_block {
 	alignas(max_align_t) struct smx_arena_block *next;
@@ -55,8 +57,14 @@ padding(const char *at)
 static int
 add_block(struct smx_arena *a, size_t bytes)
 {
+	size_t block = a->used_bytes < BLOCK_BYTES_MAX ? a->used_bytes
+						       : BLOCK_BYTES_MAX;
 	struct smx_arena_block *b;
-	size_t want = sizeof(*b) + (bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES);
+	size_t want;
+
+	if (block < BLOCK_BYTES)
+		block = BLOCK_BYTES;
+	want = sizeof(*b) + (bytes > block ? bytes : block);
 
 	if (want > a->max_bytes - a->used_bytes) {
 		want = sizeof(*b) + bytes;

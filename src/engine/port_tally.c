@@ -1,28 +1,20 @@
-#include <stdlib.h>
-
 #include "engine/port_tally.h"
 
-static void
-row_free(struct smx_tally_row *row)
+void
+smx_port_tally_init(struct smx_tally_batch *b, size_t bytes)
 {
-	free((char *)(uintptr_t)row->record.p);
-	free(row);
+	*b = (struct smx_tally_batch){ .row_count = 0 };
+	smx_arena_init(&b->arena, NULL, 0, bytes);
+	smx_list_init(&b->rows);
 }
 
 void
 smx_port_tally_free(struct smx_tally_batch *b)
 {
-	struct smx_list *node = b->rows.next;
+	size_t bytes = b->arena.max_bytes;
 
-	while (node != &b->rows) {
-		struct smx_tally_row *row = SMX_ELEMENT(node,
-		    struct smx_tally_row, link);
-
-		node = node->next;
-		row_free(row);
-	}
-	smx_list_init(&b->rows);
-	b->row_count = 0;
+	smx_arena_done(&b->arena);
+	smx_port_tally_init(b, bytes);
 }
 
 /* Move a list; both ends of it point to its head. */
@@ -43,6 +35,5 @@ smx_port_tally_move(struct smx_tally_batch *to, struct smx_tally_batch *from)
 {
 	*to = *from;
 	move_rows(&to->rows, &from->rows);
-	*from = (struct smx_tally_batch){ .row_count = 0 };
-	smx_list_init(&from->rows);
+	smx_port_tally_init(from, to->arena.max_bytes);
 }

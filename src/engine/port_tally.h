@@ -2,7 +2,8 @@
  * What was counted for TLS reports, on its way into the store.
  *
  * Layer:   engine (port).
- * Memory:  a batch owns its rows.
+ * Memory:  a batch owns its rows, which are in its arena: so counting and
+ *          forgetting take few allocations.
  */
 #ifndef SMX_ENGINE_PORT_TALLY_H
 #define SMX_ENGINE_PORT_TALLY_H
@@ -11,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/slice.h"
@@ -42,7 +44,8 @@ struct smx_tally_row {
 	size_t children;
 	struct smx_tally_row *other[3]; /* POLICY of a DOMAIN, by type;
 					 * FAILURE of a POLICY: the first */
-	struct smx_slice record;        /* DOMAIN: heap, the last one seen */
+	struct smx_slice record;        /* DOMAIN: the last one seen */
+	size_t record_room;             /* octets that there are for it */
 	/* DOMAIN: its name; else the members of the JSON object. */
 	struct smx_slice text;
 	int64_t stored; /* the store's own */
@@ -50,13 +53,17 @@ struct smx_tally_row {
 };
 
 struct smx_tally_batch {
+	struct smx_arena arena; /* of the rows */
 	struct smx_list rows;
 	size_t row_count;
 	uint64_t events;
 	uint64_t dropped; /* events of which nothing could be counted */
 };
 
-/** Forget a batch. */
+/** An empty batch. @param bytes  what it may take at the most. */
+void smx_port_tally_init(struct smx_tally_batch *b, size_t bytes);
+
+/** Forget a batch; it can be filled again. */
 void smx_port_tally_free(struct smx_tally_batch *b);
 
 /** Move a batch; @p from is empty then. */

@@ -12,8 +12,8 @@ smx_tally_init(struct smx_tally *t, const uint64_t seed[2])
 {
 	int rc;
 
-	*t = (struct smx_tally){ .bytes = 0 };
-	smx_list_init(&t->batch.rows);
+	*t = (struct smx_tally){ .scratch = NULL };
+	smx_port_tally_init(&t->batch, SMX_TALLY_BYTES_MAX);
 	rc = smx_map_init(&t->map, seed);
 	if (rc < 0)
 		return rc;
@@ -47,7 +47,6 @@ smx_tally_take(struct smx_tally *t, struct smx_tally_batch *ret)
 	smx_map_done(&t->map);
 	t->map = fresh;
 	smx_port_tally_move(ret, &t->batch);
-	t->bytes = 0;
 	return 0;
 }
 
@@ -77,12 +76,9 @@ static struct smx_tally_row *
 put(struct smx_tally *t, const struct smx_buf *key,
     struct smx_tally_row *parent)
 {
-	size_t bytes = sizeof(struct smx_tally_row) + key->n;
-	struct smx_tally_row *row;
+	struct smx_tally_row *row = smx_arena_take(&t->batch.arena, 1,
+	    sizeof(*row) + key->n);
 
-	if (bytes > SMX_TALLY_BYTES_MAX - t->bytes)
-		return NULL;
-	row = malloc(bytes);
 	if (row == NULL)
 		return NULL;
 	*row = (struct smx_tally_row){
@@ -96,28 +92,30 @@ put(struct smx_tally *t, const struct smx_buf *key,
 	smx_list_push(&t->batch.rows, &row->link);
 	if (parent != NULL)
 		parent->children++;
-	t->bytes += bytes;
 	return row;
 }
 
-/* The record of the day is the one seen last. */
+/* The record of the day is the one seen last. Room that is too small is not
+ * given back: the next is twice as large. */
 static int
 set_record(struct smx_tally *t, struct smx_tally_row *row,
     struct smx_slice record)
 {
-	char *copy;
+	char *copy = (char *)(uintptr_t)row->record.p;
 
 	if (smx_slice_equal(row->record, record))
 		return 0;
-	if (record.n > SMX_TALLY_BYTES_MAX - t->bytes)
-		return -SMX_ELIMIT;
-	copy = malloc(record.n);
-	if (copy == NULL)
-		return -SMX_ENOMEM;
+	if (record.n > row->record_room) {
+		size_t room = 2 * row->record_room;
+
+		if (room < record.n)
+			room = record.n;
+		copy = smx_arena_take(&t->batch.arena, room, 1);
+		if (copy == NULL)
+			return -SMX_ELIMIT;
+		row->record_room = room;
+	}
 	memcpy(copy, record.p, record.n);
-	t->bytes += record.n;
-	t->bytes -= row->record.n;
-	free((char *)(uintptr_t)row->record.p);
 	row->record = smx_slice(copy, record.n);
 	return 0;
 }

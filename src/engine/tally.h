@@ -31,7 +31,6 @@
 struct smx_tally {
 	struct smx_map map;
 	struct smx_tally_batch batch;
-	size_t bytes;
 	char *scratch; /* for a key */
 };
 
@@ -54,6 +53,13 @@ void smx_tally_done(struct smx_tally *t);
  */
 int smx_tally_add(struct smx_tally *t, const struct smx_tlsrpt_event *event,
     int64_t day) SMX_CHECKED;
+
+/** What the rows take, in octets. */
+static inline size_t
+smx_tally_bytes(const struct smx_tally *t)
+{
+	return t->batch.arena.used_bytes;
+}
 
 /**
  * Take all rows out.

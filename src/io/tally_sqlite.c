@@ -408,7 +408,7 @@ smx_tally_store_open(const char *path, struct smx_tally_store **ret,
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->wake, &attributes);
 	pthread_condattr_destroy(&attributes);
-	smx_list_init(&s->batch.rows);
+	smx_port_tally_init(&s->batch, 0);
 	s->path = strdup(path);
 	if (s->path != NULL)
 		rc = open_db(s, reason);

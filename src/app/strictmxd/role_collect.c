@@ -121,7 +121,7 @@ on_datagram(void *arg, struct smx_slice datagram)
 	}
 	if (smx_tally_add(&r->tally, &event, now.wall / SMX_DAY) < 0)
 		r->dropped++;
-	if (r->tally.bytes > FLUSH_BYTES)
+	if (smx_tally_bytes(&r->tally) > FLUSH_BYTES)
 		flush(r);
 }
 
@@ -391,7 +391,7 @@ smx_role_collect_start(struct event_base *base, const struct smx_config *config,
 	r->base = base;
 	r->config = config;
 	smx_list_init(&r->sockets);
-	smx_list_init(&r->tally.batch.rows);
+	smx_port_tally_init(&r->tally.batch, 0);
 	smx_arena_init(&r->arena, r->arena_first, sizeof(r->arena_first),
 	    SMX_TLSRPT_EVENT_ARENA_MAX);
 	rc = start_all(r, reason);
