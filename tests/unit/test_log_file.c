@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "unit.h"
+#include "failing_alloc.h"
 #include "io/log_file.h"
 
 static char folder[64], path[96], other[96];
@@ -196,6 +197,26 @@ test_long_line_is_left_out(void **state)
 	assert_seen(*state, 0, "0123456789|next|");
 }
 
+static void
+test_out_of_memory(void **state)
+{
+	struct smx_log_file *f = NULL;
+	unsigned passed = 0;
+	int rc;
+
+	(void)state;
+	do {
+		failing_alloc_after(passed++);
+		rc = smx_log_file_new(path, 10, on_line, NULL, &f);
+		failing_alloc_off();
+		assert_true(rc == 0 || rc == -SMX_ENOMEM);
+		assert_int_equal(f != NULL, rc == 0);
+	} while (rc < 0 && passed < 50);
+	assert_int_equal(rc, 0);
+	assert_true(passed > 1);
+	smx_log_file_free(&f);
+}
+
 int
 main(void)
 {
@@ -215,6 +236,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_line_is_left_out,
 		    setup, teardown),
+		cmocka_unit_test_setup_teardown(test_out_of_memory, setup,
+		    teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 #include "unit.h"
+#include "failing_alloc.h"
 
 #include <glob.h>
 #include <sys/stat.h>
@@ -326,6 +327,28 @@ test_others_may_not_read_it(void **state)
 	smx_reports_close(db, path);
 }
 
+static void
+test_out_of_memory(void **state)
+{
+	unsigned passed = 0;
+	int rc;
+
+	(void)state;
+	do {
+		char storage[512];
+		struct smx_buf reason;
+		sqlite3 *db = NULL;
+
+		smx_buf_init_fixed(&reason, storage, sizeof(storage));
+		failing_alloc_after(passed++);
+		rc = smx_reports_open(path, &db, &reason);
+		failing_alloc_off();
+		smx_reports_close(db, path);
+		assert_true(rc == 0 || rc == -SMX_ENOMEM || rc == -SMX_EIO);
+	} while (rc < 0 && passed < 50);
+	assert_int_equal(rc, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int
@@ -341,6 +364,7 @@ main(void)
 		TEST(test_put_aside_while_another_has_it),
 		TEST(test_first_start_of_many),
 		TEST(test_others_may_not_read_it),
+		TEST(test_out_of_memory),
 	};
 
 	return cmocka_run_group_tests_name("reports_sqlite", tests, NULL, NULL);

@@ -1,4 +1,5 @@
 #include "unit.h"
+#include "failing_alloc.h"
 
 #include <fcntl.h>
 #include <glob.h>
@@ -620,6 +621,31 @@ test_kill_at_any_moment(void **state)
 	assert_int_equal(damaged_files(), 0);
 }
 
+static void
+test_open_out_of_memory(void **state)
+{
+	unsigned passed = 0;
+	int rc;
+
+	(void)state;
+	do {
+		struct smx_tally_store *s = NULL;
+		struct smx_tally_batch none;
+		char storage[512];
+		struct smx_buf reason;
+
+		smx_port_tally_init(&none, 0);
+		smx_buf_init_fixed(&reason, storage, sizeof(storage));
+		failing_alloc_after(passed++);
+		rc = smx_tally_store_open(path, &s, &reason);
+		failing_alloc_off();
+		assert_int_equal(smx_tally_store_close(&s, &none), 0);
+		assert_true(rc == 0 || rc == -SMX_ENOMEM || rc == -SMX_EIO);
+	} while (rc < 0 && passed < 50);
+	assert_int_equal(rc, 0);
+	assert_true(passed > 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int
@@ -638,6 +664,7 @@ main(void)
 		TEST(test_store_is_shared),
 		TEST(test_damaged_file_is_put_aside),
 		TEST(test_damage_within),
+		TEST(test_open_out_of_memory),
 		TEST(test_other_schemas_are_refused),
 		TEST(test_folder_that_is_not_there),
 		TEST(test_kill_at_any_moment),

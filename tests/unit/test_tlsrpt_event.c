@@ -577,9 +577,8 @@ test_long_lines_are_cut(void **state)
 	struct smx_tlsrpt_event e;
 
 	(void)state;
-	assert_int_equal(parse(with_lengths(SMX_TXT_MAX,
-				   SMX_TLSRPT_EVENT_TEXT_MAX + 1),
-			     &e),
+	assert_int_equal(
+	    parse(with_lengths(SMX_TXT_MAX, SMX_TLSRPT_EVENT_TEXT_MAX + 1), &e),
 	    0);
 	assert_int_equal(e.record.n, SMX_TXT_MAX);
 	assert_int_equal(e.policies->policy_string->text.n,
