@@ -29,6 +29,9 @@ struct smx_lookup_event {
 	struct smx_diag diag; /* FINDING */
 	struct smx_slice detail;
 	const struct smx_cache_policy *policy; /* in force, may be NULL */
+	/* MAIL, POLICY_NEW: mail flows to the domain's MX hosts, not to a smart
+	 * host, and not only a refresh is what brings the news. */
+	bool is_mail;
 };
 
 struct smx_lookup_observer {

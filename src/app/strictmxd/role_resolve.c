@@ -184,6 +184,8 @@ on_request(void *self, const struct smx_socketmap_request *request,
 	if (r->spare != NULL && find_domain(request->key, &domain)) {
 		now = smx_clock_now();
 		r->spare->waiter.done = on_answer;
+		r->spare->waiter.is_smart_host =
+		    !smx_nexthop_has_mx(request->key);
 		if (smx_lookup_ask(&r->lookup, smx_domain_slice(&domain), now,
 			&r->spare->waiter, &answer) == SMX_LOOKUP_WAIT) {
 			struct pending *p = r->spare;
@@ -223,6 +225,14 @@ log_policy(const struct smx_lookup_event *e, const char *what,
 	    p->max_age_s, p->secure ? ", record signed" : "");
 }
 
+/* Is something wrong with a policy that somebody relies on? Who has a policy in
+ * mode none may take it down (RFC 8461, 8.3). */
+static bool
+is_missed(const struct smx_lookup_event *e)
+{
+	return e->policy == NULL || e->policy->mode != SMX_STS_NONE;
+}
+
 static void
 log_finding(struct smx_role_resolve *r, const struct smx_lookup_event *e)
 {
@@ -249,7 +259,8 @@ log_finding(struct smx_role_resolve *r, const struct smx_lookup_event *e)
 			r->metrics.failures_record++;
 		break;
 	}
-	if (e->policy != NULL && row->severity == SMX_DIAG_ERROR) {
+	if (e->policy != NULL && is_missed(e) &&
+	    row->severity == SMX_DIAG_ERROR) {
 		r->metrics.failures_protected++;
 		level = SMX_LOG_WARNING;
 	}
@@ -262,43 +273,64 @@ log_finding(struct smx_role_resolve *r, const struct smx_lookup_event *e)
 	    e->policy == NULL ? "" : "; the cached policy stays in force");
 }
 
+/* A policy that could not be had. */
+static void
+tell_failure(struct smx_role_resolve *r, const struct smx_lookup_event *e,
+    const struct smx_witness_policy *policy)
+{
+	const struct smx_diag_row *row = smx_diag_row(e->diag.code);
+	enum smx_tlsrpt_result result;
+	char storage[512];
+	struct smx_buf reason;
+
+	if (row->tlsrpt == NULL || !is_missed(e) ||
+	    !smx_tlsrpt_result_parse(smx_slice_text(row->tlsrpt), &result))
+		return;
+	smx_buf_init_fixed(&reason, storage, sizeof(storage));
+	smx_buf_add_text(&reason, row->name);
+	if (e->detail.n > 0 && e->detail.n < sizeof(storage) / 2) {
+		smx_buf_add_text(&reason, ": ");
+		smx_buf_add(&reason, e->detail);
+	}
+	smx_witness_run_failure(r->witness, e->domain, policy, result,
+	    smx_buf_slice(&reason));
+}
+
 /* What is to be told in TLS reports. */
 static void
 tell_witness(struct smx_role_resolve *r, const struct smx_lookup_event *e)
 {
-	const char *word = e->kind == SMX_LOOKUP_FINDING
-	    ? smx_diag_row(e->diag.code)->tlsrpt
-	    : NULL;
 	struct smx_witness_policy policy = { .mode = SMX_STS_NONE };
-	enum smx_tlsrpt_result result;
 
 	if (e->policy != NULL) {
 		struct smx_postfix postfix =
 		    smx_cache_policy_postfix(e->policy);
 
 		policy.mode = (enum smx_sts_mode)e->policy->mode;
+		policy.until = e->policy->expires;
 		policy.mx = postfix.mx;
 		policy.lines = postfix.lines;
 	}
-	if (word != NULL &&
-	    smx_tlsrpt_result_parse(smx_slice_text(word), &result)) {
-		char storage[512];
-		struct smx_buf reason;
-
-		smx_buf_init_fixed(&reason, storage, sizeof(storage));
-		smx_buf_add_text(&reason, smx_diag_row(e->diag.code)->name);
-		if (e->detail.n > 0 && e->detail.n < sizeof(storage) / 2) {
-			smx_buf_add_text(&reason, ": ");
-			smx_buf_add(&reason, e->detail);
+	switch (e->kind) {
+	case SMX_LOOKUP_FINDING:
+		tell_failure(r, e, e->policy != NULL ? &policy : NULL);
+		break;
+	case SMX_LOOKUP_MAIL:
+	case SMX_LOOKUP_POLICY_NEW:
+		if (e->is_mail) {
+			smx_witness_run_mail(r->witness, e->domain, &policy);
+			break;
 		}
-		smx_witness_run_failure(r->witness, e->domain,
-		    e->policy != NULL ? &policy : NULL, result,
-		    smx_buf_slice(&reason));
-	} else if (e->policy != NULL &&
-	    (e->kind == SMX_LOOKUP_POLICY_NEW ||
-		e->kind == SMX_LOOKUP_POLICY_CHANGED ||
-		e->kind == SMX_LOOKUP_MAIL)) {
-		smx_witness_run_mail(r->witness, e->domain, &policy);
+		/* Fall through. */
+	case SMX_LOOKUP_POLICY_CHANGED:
+	case SMX_LOOKUP_POLICY_REFRESHED:
+		smx_witness_run_policy(r->witness, e->domain, &policy);
+		break;
+	case SMX_LOOKUP_POLICY_EXPIRED:
+		smx_witness_run_policy(r->witness, e->domain, NULL);
+		break;
+	default:
+		break;
 	}
 }
 
@@ -592,6 +624,20 @@ start_lookup(struct smx_role_resolve *r, struct smx_buf *reason)
 	return rc;
 }
 
+/* Start, change or end it; what fails leaves it as it is. */
+static int
+set_witness(struct smx_role_resolve *r, const struct smx_config *config,
+    struct smx_buf *reason)
+{
+	if (!smx_witness_run_is_wanted(config)) {
+		smx_witness_run_stop(&r->witness);
+		return 0;
+	}
+	return r->witness != NULL
+	    ? smx_witness_run_set(r->witness, config, reason)
+	    : smx_witness_run_start(config, &r->witness, reason);
+}
+
 static int
 start_all(struct smx_role_resolve *r, struct smx_buf *reason)
 {
@@ -620,8 +666,7 @@ start_all(struct smx_role_resolve *r, struct smx_buf *reason)
 		return rc;
 	r->lookup.dns = smx_worker_dns_port(r->worker);
 	r->lookup.https = smx_worker_https_port(r->worker);
-	if (smx_witness_run_is_wanted(r->config))
-		rc = smx_witness_run_start(r->config, &r->witness, reason);
+	rc = set_witness(r, r->config, reason);
 	if (rc < 0)
 		return rc;
 	r->timer = event_new(r->base, -1, 0, on_timer, r);
@@ -661,22 +706,19 @@ smx_role_resolve_reload(struct smx_role_resolve *r,
     const struct smx_config *config, struct smx_buf *reason)
 {
 	struct smx_worker_settings settings = worker_settings(config);
-	struct smx_witness_run *witness = NULL;
 	int rc = listen_all(r, config, reason);
 
-	if (rc == 0 && smx_witness_run_is_wanted(config))
-		rc = smx_witness_run_start(config, &witness, reason);
 	if (rc == 0)
 		rc = smx_worker_set(r->worker, &settings, reason);
+	if (rc == 0)
+		rc = set_witness(r, config, reason);
 	if (rc < 0) {
-		smx_witness_run_stop(&witness);
-		/* Close what was opened for it, and keep all that was. */
+		/* Close what was opened for it, and keep all that was. The
+		 * worker goes back when the old one is reloaded. */
 		keep_listeners(r);
 		return rc;
 	}
 	sweep_listeners(r);
-	smx_witness_run_stop(&r->witness);
-	r->witness = witness;
 	r->lookup.settings = lookup_settings(config);
 	if (strcmp(config->top_store, r->config->top_store) != 0)
 		smx_log(SMX_LOG_WARNING,
