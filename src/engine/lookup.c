@@ -342,12 +342,12 @@ take_failure(struct smx_lookup *l, struct smx_cache_entry *e,
 			.detail = f->detail });
 }
 
-/* Out of memory: as if the host had not answered. */
+/* As if the host had not answered, but it is not to blame. */
 static void
 fail_for_memory(struct smx_fetch *f)
 {
 	f->outcome = SMX_FETCH_FAILED;
-	f->diag = (struct smx_diag){ .code = SMX_DIAG_HOST_TIMEOUT };
+	f->diag = (struct smx_diag){ .code = SMX_DIAG_HOST_NOT_ASKED };
 	f->detail = SMX_SLICE("out of memory");
 }
 
