@@ -405,7 +405,7 @@ note_line(struct smx_smtp_session *s, struct smx_slice text)
 	add_cut(&s->detail, text);
 	if (s->stage == STAGE_GREETING && is_first)
 		add_cut(&s->greeting, text);
-	else if (s->stage == STAGE_EHLO && is_first)
+	else if (s->stage == STAGE_EHLO && is_first && s->reply.code == 250)
 		add_cut(&s->ehlo_name, first_word(text));
 	else if (s->stage == STAGE_EHLO &&
 	    smx_domain_equal(first_word(text), SMX_SLICE("STARTTLS")))

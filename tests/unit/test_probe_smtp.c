@@ -461,6 +461,8 @@ test_ehlo(void **state)
 	expect(SMTP_EHLO, "502 5.5.1 what?", true, GREET, EHLO,
 	    { SAY, "502 5.5.1 what?\r\n" }, BYE);
 	assert_int_equal(latest.reply_code, 502);
+	/* A refusal doesn't begin with a name. */
+	assert_string_equal(latest.name, "");
 	expect(SMTP_EHLO, "421 bye", false, GREET, EHLO, { SAY, "421 bye\r\n" },
 	    { HUSH, NULL });
 	assert_int_equal(latest.reply_code, 421);
