@@ -63,10 +63,9 @@ go_on(struct smx_witness_domain *d, struct smx_now now)
 }
 
 static void
-on_record(void *arg, struct smx_now now, const struct smx_dns_answer *answer)
+take_record(struct smx_witness_domain *d, struct smx_now now,
+    const struct smx_dns_answer *answer)
 {
-	struct smx_witness_domain *d = arg;
-
 	d->is_asking = false;
 	switch (answer->status) {
 	case SMX_DNS_OK:
@@ -84,38 +83,72 @@ on_record(void *arg, struct smx_now now, const struct smx_dns_answer *answer)
 	go_on(d, now);
 }
 
-/* The record comes first: on_record() goes on once it is there. */
+static void ask_next(struct smx_witness *w, struct smx_now now);
+
 static void
-ask_record(struct smx_witness_domain *d, struct smx_now now)
+on_record(void *arg, struct smx_now now, const struct smx_dns_answer *answer)
+{
+	struct smx_witness_domain *d = arg;
+	struct smx_witness *w = d->witness;
+
+	w->ask_count--;
+	take_record(d, now, answer);
+	ask_next(w, now);
+}
+
+static void
+ask(struct smx_witness_domain *d, struct smx_now now)
 {
 	static const char prefix[] = "_smtp._tls.";
 	char name[SMX_DOMAIN_MAX + sizeof(prefix)];
 	size_t n = sizeof(prefix) - 1;
 	struct smx_witness *w = d->witness;
 
-	if (d->is_asking)
-		return;
 	memcpy(name, prefix, n);
 	memcpy(name + n, d->name, d->name_bytes);
 	n += d->name_bytes;
-	d->is_asking = true;
 	/* A name that is too long for it has none. */
-	if (n > SMX_DOMAIN_MAX)
-		on_record(d, now,
+	if (n > SMX_DOMAIN_MAX) {
+		take_record(d, now,
 		    &(struct smx_dns_answer){ .status = SMX_DNS_NXDOMAIN });
-	else if (w->dns.ops->ask(w->dns.self, SMX_DNS_TXT, smx_slice(name, n),
-		     on_record, d) < 0)
-		on_record(d, now,
+		return;
+	}
+	w->ask_count++;
+	if (w->dns.ops->ask(w->dns.self, SMX_DNS_TXT, smx_slice(name, n),
+		on_record, d) < 0) {
+		w->ask_count--;
+		take_record(d, now,
 		    &(struct smx_dns_answer){ .status = SMX_DNS_FAILURE });
+	}
+}
+
+/* Ask for the records of those who wait, as far as there is room. */
+static void
+ask_next(struct smx_witness *w, struct smx_now now)
+{
+	while (w->ask_count < SMX_WITNESS_ASKS_MAX &&
+	    !smx_list_is_empty(&w->domains.queued)) {
+		struct smx_witness_domain *d = SMX_ELEMENT(
+		    w->domains.queued.next, struct smx_witness_domain, in_list);
+
+		d->is_queued = false;
+		smx_witness_domain_take(d);
+		ask(d, now);
+	}
 }
 
 static void
 work(struct smx_witness_domain *d, struct smx_now now)
 {
-	if (d->is_asking || d->ask_due <= now.mono)
-		ask_record(d, now);
-	else
+	if (d->is_asking)
+		return;
+	if (d->ask_due > now.mono) {
 		go_on(d, now);
+		return;
+	}
+	/* The record comes first; take_record() goes on. */
+	smx_witness_domain_queue(d);
+	ask_next(d->witness, now);
 }
 
 void

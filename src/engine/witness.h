@@ -31,6 +31,8 @@
 #define SMX_WITNESS_RECORD_FOR SMX_HOUR
 /** After DNS failed, it is asked again so soon. */
 #define SMX_WITNESS_DNS_AGAIN SMX_MINUTE
+/** Records asked for at once; who comes beyond waits. */
+#define SMX_WITNESS_ASKS_MAX 1000
 
 struct smx_witness {
 	struct smx_dns_port dns;
@@ -40,7 +42,7 @@ struct smx_witness {
 	bool probes; /* may sessions be made? */
 	struct smx_witness_domains domains;
 	struct smx_witness_sessions sessions;
-	size_t visit_count; /* under way */
+	size_t visit_count, ask_count; /* under way */
 	uint64_t events, visits;
 	/* For want of room: mail and sessions not told of; visits not made
 	 * when they were due. */

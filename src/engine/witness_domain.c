@@ -12,6 +12,7 @@ int
 smx_witness_domain_init(struct smx_witness_domains *all, const uint64_t seed[2])
 {
 	smx_list_init(&all->busy);
+	smx_list_init(&all->queued);
 	smx_list_init(&all->visited);
 	smx_list_init(&all->idle);
 	return smx_map_init(&all->map, seed);
@@ -66,6 +67,7 @@ void
 smx_witness_domain_done(struct smx_witness_domains *all)
 {
 	forget_list(&all->busy);
+	forget_list(&all->queued);
 	forget_list(&all->visited);
 	forget_list(&all->idle);
 	smx_map_done(&all->map);
@@ -120,8 +122,19 @@ smx_witness_domain_find(struct smx_witness *w, struct smx_slice name)
 }
 
 void
+smx_witness_domain_queue(struct smx_witness_domain *d)
+{
+	d->is_asking = d->is_queued = true;
+	smx_list_remove(&d->in_list);
+	smx_list_push(&d->witness->domains.queued, &d->in_list);
+}
+
+void
 smx_witness_domain_take(struct smx_witness_domain *d)
 {
+	/* It keeps its turn. */
+	if (d->is_queued)
+		return;
 	smx_list_remove(&d->in_list);
 	smx_list_push(&d->witness->domains.busy, &d->in_list);
 }

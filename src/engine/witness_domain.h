@@ -36,8 +36,9 @@ struct smx_witness_domain {
 	struct smx_map_node by_name;
 	struct smx_list in_list; /* one of struct smx_witness_domains */
 	struct smx_witness *witness;
-	bool is_known; /* whether there is a record */
-	bool is_asking;
+	bool is_known;           /* whether there is a record */
+	bool is_asking;          /* for the record */
+	bool is_queued;          /* it has to wait for that */
 	bool wants_visit;        /* once the record is known */
 	struct smx_slice record; /* heap; empty: none */
 	smx_time ask_due;        /* mono: the record is asked for again */
@@ -52,7 +53,8 @@ struct smx_witness_domain {
 
 struct smx_witness_domains {
 	struct smx_map map;
-	struct smx_list busy; /* somebody works on them */
+	struct smx_list busy;   /* somebody works on them */
+	struct smx_list queued; /* their record is to be asked for */
 	/* Those not heard of for longest first: of which visits were made,
 	 * and the others. */
 	struct smx_list visited, idle;
@@ -86,6 +88,9 @@ void smx_witness_domain_take(struct smx_witness_domain *d);
  */
 struct smx_witness_domain *smx_witness_domain_make(struct smx_witness *w,
     struct smx_slice name, size_t bytes_max, struct smx_now now);
+
+/** Let one on which work has begun wait to ask for its record. */
+void smx_witness_domain_queue(struct smx_witness_domain *d);
 
 /** For now nothing more is done with it. */
 void smx_witness_domain_settle(struct smx_witness_domain *d);

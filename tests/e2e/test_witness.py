@@ -238,3 +238,43 @@ def test_not_told_twice(told):
 def test_not_told_again_after_a_reload(told):
     """What is known stays known."""
     assert told["reloaded"] == []
+
+
+LOGGED = """\
+Nov 24 03:15:34 mail postfix/smtp[{pid}]: Verified TLS connection established to \
+mx.enforce-good.test[10.90.0.9]:25: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 \
+(256/256 bits)
+Nov 24 03:15:34 mail postfix/smtp[{pid}]: 4X: to=<a@enforce-good.test>, \
+relay=mx.enforce-good.test[10.90.0.9]:25, delay=0.1, delays=0/0/0.1/0, dsn=2.0.0, \
+status=sent (250 2.0.0 Ok)
+"""
+
+
+def test_log_across_reloads(witness_world):
+    """Each session in the mail log is told once, and by the policy in force."""
+    folder = witness_world.namespace.folder
+    log = folder / "mail.log"
+    log.touch()
+    found = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(folder / "tlsrpt-log"))
+        daemon = Strictmxd(
+            witness_world,
+            "witness-log",
+            port=8462,
+            events_to=f"unix:{folder / 'tlsrpt-log'}",
+            mail_log=str(log),
+        )
+        daemon.start()
+        daemon.query("enforce-good.test")
+        for pid in range(1, 13):
+            with log.open("a", encoding="utf-8") as lines:
+                lines.write(LOGGED.format(pid=pid))
+            if pid % 3 == 0:
+                daemon.signal(signal.SIGHUP)
+            found += datagrams(sock, 1, 0.4)
+        found += datagrams(sock, 12 - len(found), 20)
+        daemon.check_healthy()
+        assert daemon.stop() == 0
+    policies = [policy for datagram in found for policy in datagram["policies"]]
+    assert [(p["policy-type"], p["f"]) for p in policies] == [(2, 0)] * 12

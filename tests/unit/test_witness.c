@@ -161,6 +161,27 @@ answer_all(void)
 		answer_one();
 }
 
+/* The others stay. */
+static void
+answer_records(void)
+{
+	for (size_t others = 0; first != NULL;) {
+		struct pending *p = first;
+
+		if (p->type == SMX_DNS_TXT) {
+			answer_one();
+			others = 0;
+		} else if (others++ == witness.visit_count) {
+			return;
+		} else if (p->next != NULL) {
+			first = p->next;
+			p->next = NULL;
+			*last = p;
+			last = &p->next;
+		}
+	}
+}
+
 static void
 drop_all(void)
 {
@@ -401,11 +422,12 @@ test_waiting_visits_block_nobody(void **state)
 	(void)state;
 	for (size_t i = 0; i < MANY; i++)
 		mail(numbered(i));
-	/* Records come, MX hosts don't. */
-	for (size_t i = 0; i < MANY; i++) {
-		assert_int_equal(first->type, SMX_DNS_TXT);
-		answer_one();
-	}
+	/* Records are asked for in turn; they come, MX hosts don't. */
+	assert_int_equal(world.asked_records, SMX_WITNESS_ASKS_MAX);
+	mail(numbered(MANY - 1));
+	answer_records();
+	assert_int_equal(world.asked_records, MANY);
+	assert_int_equal(witness.ask_count, 0);
 	assert_int_equal(world.asked_mx, SMX_WITNESS_VISITS_MAX);
 	assert_int_equal(witness.put_off, MANY - SMX_WITNESS_VISITS_MAX);
 	fetch_fails("fails.test");

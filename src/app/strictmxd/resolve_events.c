@@ -109,14 +109,12 @@ tell_witness(struct smx_witness_run *witness, const struct smx_lookup_event *e)
 		break;
 	case SMX_LOOKUP_MAIL:
 	case SMX_LOOKUP_POLICY_NEW:
-		if (e->is_mail) {
-			smx_witness_run_mail(witness, e->domain, &policy);
-			break;
-		}
-		/* Fall through. */
 	case SMX_LOOKUP_POLICY_CHANGED:
 	case SMX_LOOKUP_POLICY_REFRESHED:
-		smx_witness_run_policy(witness, e->domain, &policy);
+		if (e->is_mail)
+			smx_witness_run_mail(witness, e->domain, &policy);
+		else
+			smx_witness_run_policy(witness, e->domain, &policy);
 		break;
 	case SMX_LOOKUP_POLICY_EXPIRED:
 		smx_witness_run_policy(witness, e->domain, NULL);
