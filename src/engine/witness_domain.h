@@ -4,8 +4,8 @@
  * Layer:   engine. Data only: who asks when is in witness.c.
  * Memory:  SMX_WITNESS_BYTES_MAX for all of them together. Who is idle for
  *          longest is forgotten first. Who has been visited is not, until the
- *          next visit is due: it would be visited again. Mail may not take the
- *          last eighth, so that there is room for failures.
+ *          next visit is due: it would be visited again. For mail no domain is
+ *          added in the last eighth, so that there is room for failures.
  */
 #ifndef SMX_ENGINE_WITNESS_DOMAIN_H
 #define SMX_ENGINE_WITNESS_DOMAIN_H
