@@ -1,4 +1,5 @@
 #include <stdint.h>
+#include <stdlib.h>
 #include <zlib.h>
 
 #include "core/gz.h"
@@ -36,34 +37,71 @@ set_input(z_stream *z, struct smx_slice bytes)
 	z->avail_in = (uInt)bytes.n;
 }
 
+/* Deflate what was set as input. */
+static void
+deflate_all(struct smx_gz_writer *w, int flush)
+{
+	int rc = Z_OK;
+
+	while (w->status == 0 && rc != Z_STREAM_END &&
+	    (w->z->avail_in > 0 || flush == Z_FINISH)) {
+		uLong bound = deflateBound(w->z, w->z->avail_in);
+		uInt room = bound < CHUNK ? (uInt)bound : CHUNK;
+		char *to = smx_buf_reserve(w->out, room);
+
+		if (to == NULL) {
+			w->status = smx_buf_status(w->out);
+			return;
+		}
+		w->z->next_out = (Bytef *)to;
+		w->z->avail_out = room;
+		rc = deflate(w->z, flush);
+		w->status = status_of(rc);
+		w->out->n += room - w->z->avail_out;
+	}
+}
+
+void
+smx_gz_begin(struct smx_gz_writer *w, struct smx_buf *out)
+{
+	*w = (struct smx_gz_writer){ .out = out, .status = -SMX_ENOMEM };
+	w->z = calloc(1, sizeof(*w->z));
+	if (w->z != NULL)
+		w->status = status_of(deflateInit2(w->z, Z_DEFAULT_COMPRESSION,
+		    Z_DEFLATED, WINDOW_BITS, MEMORY, Z_DEFAULT_STRATEGY));
+}
+
+void
+smx_gz_add(struct smx_gz_writer *w, struct smx_slice bytes)
+{
+	while (w->status == 0 && bytes.n > 0) {
+		size_t n = bytes.n < CHUNK ? bytes.n : CHUNK;
+
+		set_input(w->z, smx_slice(bytes.p, n));
+		deflate_all(w, Z_NO_FLUSH);
+		bytes = smx_slice_from(bytes, n);
+	}
+}
+
+int
+smx_gz_end(struct smx_gz_writer *w)
+{
+	if (w->z != NULL) {
+		deflate_all(w, Z_FINISH);
+		deflateEnd(w->z);
+		free(w->z);
+	}
+	return w->status;
+}
+
 int
 smx_gz_write(struct smx_slice bytes, struct smx_buf *out)
 {
-	z_stream z = { .next_in = NULL };
-	uLong bound;
-	char *to;
-	int rc;
+	struct smx_gz_writer w;
 
-	if (bytes.n > UINT32_MAX / 2)
-		return -SMX_ELIMIT;
-	rc = status_of(deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED,
-	    WINDOW_BITS, MEMORY, Z_DEFAULT_STRATEGY));
-	if (rc < 0)
-		return rc;
-	bound = deflateBound(&z, (uLong)bytes.n);
-	to = smx_buf_reserve(out, bound);
-	if (to == NULL) {
-		deflateEnd(&z);
-		return smx_buf_status(out);
-	}
-	set_input(&z, bytes);
-	z.next_out = (Bytef *)to;
-	z.avail_out = (uInt)bound;
-	rc = deflate(&z, Z_FINISH) == Z_STREAM_END ? 0 : -SMX_ENOMEM;
-	if (rc == 0)
-		out->n += bound - z.avail_out;
-	deflateEnd(&z);
-	return rc;
+	smx_gz_begin(&w, out);
+	smx_gz_add(&w, bytes);
+	return smx_gz_end(&w);
 }
 
 /* Inflate into the buffer, which may grow by @p left bytes. */

@@ -16,6 +16,28 @@
 /** Does it begin as gzip does? */
 bool smx_gz_is(struct smx_slice bytes);
 
+/** Compresses what comes in pieces. */
+struct smx_gz_writer {
+	struct z_stream_s *z; /* NULL: it could not be begun */
+	struct smx_buf *out;
+	int status;
+};
+
+/** Begin; smx_gz_end() has to follow. The result is appended to @p out. */
+void smx_gz_begin(struct smx_gz_writer *w, struct smx_buf *out);
+
+/** Add a piece. What goes wrong is told at the end. */
+void smx_gz_add(struct smx_gz_writer *w, struct smx_slice bytes);
+
+/**
+ * End, and free what is the writer's.
+ *
+ * @retval 0
+ * @retval -SMX_ELIMIT  the buffer is full.
+ * @retval -SMX_ENOMEM
+ */
+int smx_gz_end(struct smx_gz_writer *w) SMX_CHECKED;
+
 /**
  * Append @p bytes compressed. The same input gives the same output: there is
  * no time and no name in it.

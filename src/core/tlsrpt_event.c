@@ -147,8 +147,8 @@ capped(struct smx_slice text, size_t max)
 	return text;
 }
 
-/* A text, or nothing when the value is something else. Names of domains are not
- * cut: what is left could be the name of another. */
+/* A text, or nothing when the value is something else. Names of domains and
+ * records are not cut: what is left could be the name of another. */
 static int
 read_text(struct parser *p, const struct smx_json_token *value, size_t max,
     struct smx_slice *ret)
@@ -508,7 +508,7 @@ parse_event(struct parser *p, struct smx_tlsrpt_event *event)
 			rc = read_text(p, &value, SIZE_MAX, &domain);
 			break;
 		case MEMBER_RECORD:
-			rc = read_text(p, &value, SMX_TXT_MAX, &event->record);
+			rc = read_text(p, &value, SIZE_MAX, &event->record);
 			break;
 		default: /* MEMBER_POLICIES */
 			rc = parse_policies(p, &value, &event->policies);
@@ -523,6 +523,9 @@ parse_event(struct parser *p, struct smx_tlsrpt_event *event)
 		return fail(p, -SMX_EPARSE, "the domain (d) is no host name");
 	if (event->record.n == 0)
 		return fail(p, -SMX_EPARSE, "no TLS reporting record (pr)");
+	if (event->record.n > SMX_TXT_MAX)
+		return fail(p, -SMX_ELIMIT,
+		    "the TLS reporting record (pr) is too long");
 	if (event->policies == NULL)
 		return fail(p, -SMX_EPARSE, "no policies");
 	for (struct smx_tlsrpt_event_policy *policy = event->policies;

@@ -1,30 +1,35 @@
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "engine/dispatch.h"
-#include "core/date.h"
 #include "core/domain.h"
-#include "core/gz.h"
 #include "core/limits.h"
 #include "core/tlsrpt_mail.h"
 #include "core/tlsrpt_report.h"
-#include "core/tlsrpt_txt.h"
+#include "core/tlsrpt_rua.h"
+#include "engine/dispatch_days.h"
+#include "engine/dispatch_report.h"
 
 /* Done in one turn, and in one transaction. */
-#define CLOSE_BATCH  500
 #define LAUNCH_BATCH 256
 #define FORGET_BATCH 100
 /* Somebody else may have put a delivery into the store. */
 #define LOOK_EVERY (5 * SMX_SECOND)
 /* Longer than any attempt takes: then it counts as cut off by a kill. */
 #define LEASE (30 * SMX_MINUTE)
-/* Until there may be room for another to the same host. */
-#define CROWD_WAIT (10 * SMX_SECOND)
+/* Until there may be room for another on the same way: a quarter of the time
+ * that it has waited, within these. */
+#define CROWD_WAIT_MIN (10 * SMX_SECOND)
+#define CROWD_WAIT_MAX (5 * SMX_MINUTE)
+/* Octets of JSON built in one transaction: others write to the store, too. */
+#define TURN_BYTES ((size_t)4 << 20)
+/* A leap of the clock, and how long it is not believed. */
+#define LEAP   SMX_DAY
+#define SETTLE SMX_HOUR
+/* Nothing waits for longer: spread, backoff and lease are all shorter. */
+#define WAIT_MAX SMX_DAY
 /* From one attempt to the next: doubled each time. */
 #define BACKOFF_FIRST (5 * SMX_MINUTE)
 #define BACKOFF_MAX   (4 * SMX_HOUR)
-
-#define COPY_SCHEME "file:"
 
 struct flight {
 	struct smx_list link;
@@ -42,8 +47,9 @@ struct flight {
 	char bytes[];
 };
 
-static void
-tell(const struct smx_dispatch *d, const struct smx_dispatch_event *event)
+void
+smx_dispatch_tell(const struct smx_dispatch *d,
+    const struct smx_dispatch_event *event)
 {
 	if (d->observer.event != NULL)
 		d->observer.event(d->observer.self, event);
@@ -53,7 +59,7 @@ static int
 tell_failed(const struct smx_dispatch *d, int rc)
 {
 	if (rc < 0 && rc != -SMX_ENOENT)
-		tell(d,
+		smx_dispatch_tell(d,
 		    &(struct smx_dispatch_event){
 			.kind = SMX_DISPATCH_FAILED, .status = rc });
 	return rc;
@@ -85,243 +91,17 @@ smx_dispatch_done(struct smx_dispatch *d)
 	d->flight_count = 0;
 }
 
-/* The same domain has the same place in the spread every day, another for each
- * sender (FNV-1a). */
-static smx_time
-spread_of(const struct smx_dispatch *d, struct smx_slice domain)
-{
-	uint64_t hash = UINT64_C(14695981039346656037);
-
-	for (const char *p = d->settings.token; *p != '\0'; p++)
-		hash = (hash ^ (unsigned char)*p) * UINT64_C(1099511628211);
-	for (size_t i = 0; i < domain.n; i++)
-		hash = (hash ^ (unsigned char)domain.p[i]) *
-		    UINT64_C(1099511628211);
-	return d->settings.spread > 0
-	    ? (smx_time)(hash % (uint64_t)d->settings.spread)
-	    : 0;
-}
-
-static bool
-is_excluded(const struct smx_dispatch *d, struct smx_slice domain)
-{
-	for (char *const *p = d->settings.exclude; *p != NULL; p++) {
-		struct smx_slice e = smx_slice_text(*p);
-
-		if (smx_domain_equal(e, domain))
-			return true;
-		if (e.n > 0 && e.p[0] == '.' && domain.n > e.n &&
-		    smx_domain_equal(e, smx_slice_from(domain, domain.n - e.n)))
-			return true;
-	}
-	return false;
-}
-
-/* A copy of each report, beside what the record asks for. */
-static int
-put_copies(struct smx_dispatch *d, int64_t id, smx_time due)
-{
-	char storage[SMX_TLSRPT_URI_MAX];
-	struct smx_buf uri;
-	int rc = 0;
-
-	if (d->settings.copy_to != NULL) {
-		smx_buf_init_fixed(&uri, storage, sizeof(storage));
-		smx_buf_printf(&uri, COPY_SCHEME "%s", d->settings.copy_to);
-		rc = d->reports.ops->put(d->reports.self, id,
-		    smx_buf_slice(&uri), due);
-	}
-	if (rc == 0 && d->settings.copy_mail != NULL) {
-		smx_buf_init_fixed(&uri, storage, sizeof(storage));
-		smx_buf_printf(&uri, "mailto:%s", d->settings.copy_mail);
-		rc = d->reports.ops->put(d->reports.self, id,
-		    smx_buf_slice(&uri), due);
-	}
-	return rc;
-}
-
-/* A delivery for each place that the record names. */
-static int
-put_places(struct smx_dispatch *d, const struct smx_report_day *day,
-    smx_time due)
-{
-	char first[4096];
-	struct smx_diag items[1];
-	struct smx_diag_list diags;
-	struct smx_tlsrpt_txt txt;
-	struct smx_arena arena;
-	int rc;
-
-	smx_diag_list_init(&diags, items, 1);
-	smx_arena_init(&arena, first, sizeof(first), SMX_TLSRPT_ARENA_MAX);
-	rc = smx_tlsrpt_txt_parse(&arena, day->record, &diags, &txt);
-	if (rc == -SMX_EPARSE) {
-		tell(d,
-		    &(struct smx_dispatch_event){ .kind = SMX_DISPATCH_NO_PLACE,
-			.domain = day->domain,
-			.day = day->day });
-		rc = 0;
-		txt.rua_count = 0;
-	}
-	for (size_t i = 0; rc == 0 && i < txt.rua_count; i++)
-		rc = d->reports.ops->put(d->reports.self, day->id,
-		    txt.rua[i].uri, due);
-	smx_arena_done(&arena);
-	return rc == 0 ? put_copies(d, day->id, due) : rc;
-}
-
-/* One per installation, Policy Domain and day; an id-left and an id-right
- * (RFC 5322, 3.6.4). */
-static void
-print_id(const struct smx_dispatch *d, const struct smx_report_day *day,
-    struct smx_buf *out)
-{
-	smx_buf_printf(out, "%" PRId64 ".", day->day);
-	smx_buf_add(out, day->domain);
-	smx_buf_printf(out, ".%s@%s", d->settings.token, d->settings.submitter);
-}
-
-static int
-close_day(struct smx_dispatch *d, const struct smx_report_day *day,
-    int64_t today)
-{
-	smx_time due = (day->day + 1) * SMX_DAY + SMX_DISPATCH_GRACE +
-	    spread_of(d, day->domain);
-	char storage[2 * SMX_DOMAIN_MAX + 128];
-	struct smx_buf id;
-	int rc = 0;
-
-	if (day->day < today - SMX_DISPATCH_DAYS_MAX)
-		tell(d,
-		    &(struct smx_dispatch_event){ .kind = SMX_DISPATCH_TOO_OLD,
-			.domain = day->domain,
-			.day = day->day });
-	else if (!is_excluded(d, day->domain) &&
-	    (day->has_failure || !d->settings.only_failures))
-		rc = put_places(d, day, due);
-	if (rc < 0)
-		return rc;
-	smx_buf_init_fixed(&id, storage, sizeof(storage));
-	print_id(d, day, &id);
-	return d->reports.ops->close(d->reports.self, day->id,
-	    smx_buf_slice(&id));
-}
-
-/* Close some of the days that are over. @return 1: there may be more. */
-static int
-close_days(struct smx_dispatch *d, smx_time wall)
-{
-	int64_t today = (wall - SMX_DISPATCH_GRACE) / SMX_DAY;
-	const struct smx_reports_ops *ops = d->reports.ops;
-	int rc = ops->begin(d->reports.self);
-	size_t count = 0;
-
-	if (rc < 0)
-		return rc;
-	for (; rc == 0 && count < CLOSE_BATCH; count++) {
-		struct smx_report_day day;
-
-		rc = ops->next_open(d->reports.self, today, &day);
-		if (rc == 0)
-			rc = close_day(d, &day, today);
-	}
-	if (rc == 0 || rc == -SMX_ENOENT) {
-		int committed = ops->commit(d->reports.self);
-
-		rc = committed < 0 ? committed : rc == 0;
-	}
-	if (rc < 0)
-		ops->back(d->reports.self);
-	return rc;
-}
-
-struct printing {
-	struct smx_tlsrpt_report_writer writer;
-	bool has_testing;
-	bool is_left_out; /* the policy at hand */
-};
-
-static bool
-contains(struct smx_slice text, struct smx_slice part)
-{
-	return memmem(text.p, text.n, part.p, part.n) != NULL;
-}
-
-static void
-find_testing(void *arg, enum smx_tlsrpt_policy_type type,
-    struct smx_slice members, uint64_t success, uint64_t failure)
-{
-	struct printing *p = arg;
-
-	(void)success;
-	(void)failure;
-	p->has_testing |= type == SMX_TLSRPT_STS &&
-	    contains(members, SMX_SLICE("\"mode: testing\""));
-}
-
-static void
-ignore_failure(void *arg, struct smx_slice members, uint64_t count)
-{
-	(void)arg;
-	(void)members;
-	(void)count;
-}
-
-/* While a policy is in testing an MTA like Postfix delivers without a policy,
- * and its sessions were not verified: the probes' were. */
-static void
-print_policy(void *arg, enum smx_tlsrpt_policy_type type,
-    struct smx_slice members, uint64_t success, uint64_t failure)
-{
-	struct printing *p = arg;
-
-	p->is_left_out = p->has_testing && type == SMX_TLSRPT_NO_POLICY_FOUND;
-	if (!p->is_left_out)
-		smx_tlsrpt_report_policy(&p->writer, members, success, failure);
-}
-
-static void
-print_failure(void *arg, struct smx_slice members, uint64_t count)
-{
-	struct printing *p = arg;
-
-	if (!p->is_left_out)
-		smx_tlsrpt_report_failure(&p->writer, members, count);
-}
-
-int
-smx_dispatch_print(const struct smx_dispatch *d,
-    const struct smx_report_day *day, struct smx_buf *out)
-{
-	struct smx_tlsrpt_report_head head = {
-		.organization_name = smx_slice_text(d->settings.organization),
-		.contact_info = smx_slice_text(d->settings.contact),
-		.report_id = day->report_id,
-		.day = day->day,
-	};
-	struct printing p = { .has_testing = false };
-	struct smx_report_visitor finder = { find_testing, ignore_failure, &p };
-	struct smx_report_visitor printer = { print_policy, print_failure, &p };
-	int rc;
-
-	smx_tlsrpt_report_begin(&p.writer, out, &head);
-	rc = d->reports.ops->walk(d->reports.self, day->id, &finder);
-	if (rc == 0)
-		rc = d->reports.ops->walk(d->reports.self, day->id, &printer);
-	return rc == 0 ? smx_tlsrpt_report_end(&p.writer) : rc;
-}
-
+/* Each wait is as long as all before it together. */
 static smx_time
 backoff(const struct smx_dispatch *d, const struct flight *f,
     unsigned retry_after_s)
 {
-	smx_time wait = BACKOFF_FIRST, asked = retry_after_s * SMX_SECOND;
+	smx_time wait = d->now - f->delivery.first + BACKOFF_FIRST;
+	smx_time asked = retry_after_s * SMX_SECOND;
 	smx_time last = f->delivery.first + d->settings.retry_for;
 
-	for (unsigned i = 0; i < f->delivery.attempts && wait < BACKOFF_MAX;
-	     i++)
-		wait *= 2;
-	wait = smx_time_min(smx_time_max(wait, asked), BACKOFF_MAX);
+	wait = smx_time_max(smx_time_max(wait, asked), BACKOFF_FIRST);
+	wait = smx_time_min(wait, BACKOFF_MAX);
 	/* The last attempt is made at the end of the time there is. */
 	return smx_time_min(d->now + wait, smx_time_max(last, d->now + 1));
 }
@@ -356,7 +136,7 @@ finish(struct flight *f, enum smx_delivery_state state, struct smx_slice detail,
 		d->given_up++;
 	}
 	d->delivered += outcome.state == SMX_DELIVERY_DONE;
-	tell(d, &event);
+	smx_dispatch_tell(d, &event);
 	tell_failed(d,
 	    d->reports.ops->end(d->reports.self, f->delivery.day.id,
 		f->delivery.uri, &outcome));
@@ -428,6 +208,7 @@ launch_mail(struct flight *f)
 	/* Base64 makes four octets of three, and lines of them. */
 	smx_buf_init(&f->message, f->report.n / 2 * 3 + 8192);
 	smx_tlsrpt_mail_print(&mail, &f->message);
+	smx_buf_done(&f->report);
 	if (smx_buf_status(&f->message) < 0)
 		return -SMX_ENOMEM;
 	f->mail = (struct smx_mail){
@@ -444,36 +225,33 @@ write_copy(struct flight *f)
 {
 	struct smx_dispatch *d = f->dispatch;
 	const struct smx_report_day *day = &f->delivery.day;
-	char storage[1024];
-	struct smx_buf name;
+	char storage[1024], reason_storage[256];
+	struct smx_buf name, reason;
 	int rc;
 
 	smx_buf_init_fixed(&name, storage, sizeof(storage));
+	smx_buf_init_fixed(&reason, reason_storage, sizeof(reason_storage));
 	smx_tlsrpt_report_print_name(smx_slice_text(d->settings.submitter),
 	    day->domain, day->day, &name);
 	smx_buf_add_text(&name, ".json.gz");
 	rc = d->copy.write(d->copy.self,
-	    f->delivery.uri.p + strlen(COPY_SCHEME), smx_buf_slice(&name),
-	    smx_buf_slice(&f->report));
+	    f->delivery.uri.p + strlen(SMX_DISPATCH_COPY_SCHEME),
+	    smx_buf_slice(&name), smx_buf_slice(&f->report), &reason);
 	if (rc < 0)
-		finish(f, SMX_DELIVERY_WAITING,
-		    smx_slice_text(smx_status_text(rc)), 0);
+		finish(f, SMX_DELIVERY_WAITING, smx_buf_slice(&reason), 0);
 	else
 		finish(f, SMX_DELIVERY_DONE, SMX_SLICE("written"), 0);
 }
 
-/* Build the report. */
 static int
 build(struct flight *f)
 {
-	struct smx_buf json;
-	int rc;
+	struct smx_dispatch *d = f->dispatch;
+	size_t bytes = 0;
+	int rc = smx_dispatch_report_compress(d, &f->delivery.day, &f->report,
+	    &bytes);
 
-	smx_buf_init(&json, SMX_DISPATCH_REPORT_MAX);
-	rc = smx_dispatch_print(f->dispatch, &f->delivery.day, &json);
-	if (rc == 0)
-		rc = smx_gz_write(smx_buf_slice(&json), &f->report);
-	smx_buf_done(&json);
+	d->built += bytes;
 	return rc;
 }
 
@@ -484,7 +262,8 @@ parse_uri(struct flight *f)
 	struct smx_diag items[1];
 	struct smx_diag_list diags;
 
-	f->is_copy = smx_slice_starts(f->delivery.uri, SMX_SLICE(COPY_SCHEME));
+	f->is_copy = smx_slice_starts(f->delivery.uri,
+	    SMX_SLICE(SMX_DISPATCH_COPY_SCHEME));
 	if (f->is_copy)
 		return 0;
 	smx_diag_list_init(&diags, items, 1);
@@ -498,35 +277,66 @@ is_mail(const struct flight *f)
 	return f->rua.scheme == SMX_TLSRPT_RUA_MAILTO;
 }
 
-/* Are there so many on the same way already that it would not begin soon? */
+/* A mail is there twice when it is signed. */
+static size_t
+bytes_of(const struct flight *f)
+{
+	return f->report.n + f->message.n * (is_mail(f) ? 2 : 1);
+}
+
+static bool
+is_same_way(const struct flight *f, const struct flight *o)
+{
+	return is_mail(f)
+	    ? is_mail(o)
+	    : !is_mail(o) && smx_domain_equal(f->rua.host, o->rua.host);
+}
+
+/* Are there so many on the same way already that it would not begin soon, or
+ * is there so much under way that memory would be short? */
 static bool
 is_crowded(const struct flight *f)
 {
 	const struct smx_dispatch *d = f->dispatch;
 	size_t max = is_mail(f) ? d->settings.flight_mail_max
 				: d->settings.flight_host_max;
-	size_t count = 0;
+	size_t count = 0, bytes = 0, all_bytes = 0;
 
 	for (const struct smx_list *node = d->flights.next; node != &d->flights;
 	     node = node->next) {
 		const struct flight *o = SMX_ELEMENT(node, const struct flight,
 		    link);
 
-		if (o->is_launched && !o->is_copy && is_mail(o) == is_mail(f) &&
-		    (is_mail(f) || smx_domain_equal(o->rua.host, f->rua.host)))
+		if (!o->is_launched || o->is_copy)
+			continue;
+		all_bytes += bytes_of(o);
+		if (is_same_way(f, o)) {
+			bytes += bytes_of(o);
 			count++;
+		}
 	}
-	return count >= max;
+	return count >= max || bytes >= d->settings.flight_way_bytes ||
+	    all_bytes >= d->settings.flight_bytes;
 }
 
+/* It can't begin now, and does not count as an attempt; but what is crowded
+ * for ever ends as well. */
 static void
 postpone(struct flight *f)
 {
 	struct smx_dispatch *d = f->dispatch;
+	smx_time waited = d->now - f->delivery.first;
+	smx_time wait = smx_time_max(smx_time_min(waited / 4, CROWD_WAIT_MAX),
+	    CROWD_WAIT_MIN);
 
+	if (waited >= d->settings.retry_for) {
+		finish(f, SMX_DELIVERY_WAITING,
+		    SMX_SLICE("too many others were on the same way"), 0);
+		return;
+	}
 	tell_failed(d,
 	    d->reports.ops->postpone(d->reports.self, f->delivery.day.id,
-		f->delivery.uri, d->now + CROWD_WAIT));
+		f->delivery.uri, d->now + wait));
 	d->flight_count--;
 	flight_free(f);
 }
@@ -643,6 +453,8 @@ take_due(struct smx_dispatch *d, struct flight **ret_flights, size_t *ret_count)
 
 	if (rc < 0)
 		return rc;
+	/* What was put off while the clock was wrong. */
+	rc = ops->pull(d->reports.self, d->now + WAIT_MAX, d->now);
 	while (rc == 0 && count < LAUNCH_BATCH &&
 	    d->flight_count < d->settings.flight_max) {
 		struct smx_report_delivery delivery;
@@ -670,6 +482,21 @@ take_due(struct smx_dispatch *d, struct flight **ret_flights, size_t *ret_count)
 	return 0;
 }
 
+/* End a transaction, and begin another. */
+static int
+next_turn(struct smx_dispatch *d)
+{
+	const struct smx_reports_ops *ops = d->reports.ops;
+	int rc = ops->commit(d->reports.self);
+
+	d->built = 0;
+	if (rc == 0)
+		rc = ops->begin(d->reports.self);
+	else
+		ops->back(d->reports.self);
+	return rc;
+}
+
 /* Send what is due. @return 1: there may be more. */
 static int
 launch_due(struct smx_dispatch *d)
@@ -681,9 +508,13 @@ launch_due(struct smx_dispatch *d)
 
 	if (rc < 0 || count == 0)
 		return rc;
+	d->built = 0;
 	rc = ops->begin(d->reports.self);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		launch(flights[i]);
+		if (rc == 0 && d->built > TURN_BYTES)
+			rc = next_turn(d);
+	}
 	if (rc == 0)
 		rc = ops->commit(d->reports.self);
 	/* What is known of those that are over is lost: they come again. */
@@ -713,26 +544,65 @@ forget_some(struct smx_dispatch *d)
 	return rc;
 }
 
+void
+smx_dispatch_release(struct smx_dispatch *d)
+{
+	const struct smx_reports_ops *ops = d->reports.ops;
+	int rc = ops->begin(d->reports.self);
+
+	for (const struct smx_list *node = d->flights.next;
+	     rc == 0 && node != &d->flights; node = node->next) {
+		const struct flight *f = SMX_ELEMENT(node, const struct flight,
+		    link);
+
+		rc = ops->postpone(d->reports.self, f->delivery.day.id,
+		    f->delivery.uri, d->now);
+	}
+	if (rc == 0)
+		rc = ops->commit(d->reports.self);
+	/* Then their leases have to run out. */
+	if (rc < 0)
+		ops->back(d->reports.self);
+}
+
+static bool
+is_clock_believed(struct smx_dispatch *d, struct smx_now now)
+{
+	smx_time offset = now.wall - now.mono;
+	smx_time leap = d->offset != 0 ? offset - d->offset : 0;
+
+	d->offset = offset;
+	if (leap > LEAP) {
+		d->settled_at = now.mono + SETTLE;
+		smx_dispatch_tell(d,
+		    &(struct smx_dispatch_event){ .kind = SMX_DISPATCH_LEAP });
+	} else if (leap < -LEAP) {
+		d->settled_at = now.mono;
+	}
+	return now.mono >= d->settled_at;
+}
+
 smx_time
-smx_dispatch_tick(struct smx_dispatch *d, smx_time wall)
+smx_dispatch_tick(struct smx_dispatch *d, struct smx_now now)
 {
 	smx_time due = SMX_NEVER;
 	bool is_full;
 	int closed, launched, forgot;
 
-	d->now = wall;
-	closed = tell_failed(d, close_days(d, wall));
+	if (!is_clock_believed(d, now))
+		return LOOK_EVERY;
+	d->now = now.wall;
+	closed = tell_failed(d, smx_dispatch_days_close(d));
 	launched = closed >= 0 ? tell_failed(d, launch_due(d)) : 0;
 	forgot = closed >= 0 && launched >= 0 ? tell_failed(d, forget_some(d))
 					      : 0;
 	if (closed < 0 || launched < 0 || forgot < 0)
-		return wall + LOOK_EVERY;
+		return LOOK_EVERY;
 	is_full = d->flight_count >= d->settings.flight_max;
 	if (closed > 0 || forgot > 0 || (launched > 0 && !is_full))
-		return wall;
-	if (tell_failed(d, d->reports.ops->next_due(d->reports.self, &due)) < 0)
-		due = SMX_NEVER;
-	return is_full
-	    ? wall + LOOK_EVERY
-	    : smx_time_max(smx_time_min(due, wall + LOOK_EVERY), wall);
+		return 0;
+	if (is_full ||
+	    tell_failed(d, d->reports.ops->next_due(d->reports.self, &due)) < 0)
+		return LOOK_EVERY;
+	return due <= d->now ? 0 : smx_time_min(due - d->now, LOOK_EVERY);
 }

@@ -26,8 +26,6 @@
 #define SMX_DISPATCH_DAYS_MAX 2
 /** After midnight, until counts of the day have reached the store. */
 #define SMX_DISPATCH_GRACE (6 * SMX_MINUTE)
-/** A report's JSON; longer ones are given up. */
-#define SMX_DISPATCH_REPORT_MAX ((size_t)64 << 20)
 
 struct smx_dispatch_settings {
 	const char *organization; /* organization-name */
@@ -44,6 +42,8 @@ struct smx_dispatch_settings {
 	size_t flight_max;        /* deliveries under way, in all, */
 	size_t flight_host_max;   /* to one host, */
 	size_t flight_mail_max;   /* and by mail */
+	size_t flight_way_bytes;  /* octets to one host or by mail, */
+	size_t flight_bytes;      /* and in all, from which on others wait */
 	bool only_failures;
 	bool dry_run; /* nothing leaves the machine; copies are written */
 };
@@ -55,6 +55,8 @@ enum smx_dispatch_event_kind {
 	SMX_DISPATCH_TOO_OLD,  /* a day was never sent */
 	SMX_DISPATCH_NO_PLACE, /* the record names no usable one */
 	SMX_DISPATCH_FAILED,   /* the store failed: status */
+	SMX_DISPATCH_LEAP, /* the clock has leapt ahead; nothing is done for a
+			    * while */
 };
 
 /** Something worth a line in the log. */
@@ -70,10 +72,12 @@ struct smx_dispatch_observer {
 	void *self;
 };
 
-/** Where copies go: a local file. @return 0 or a negative status. */
+/** Where copies go: a local file. */
 struct smx_copy_port {
+	/** @param reason  on failure, what is wrong. @return 0 or a negative
+	 * status. */
 	int (*write)(void *self, const char *directory, struct smx_slice name,
-	    struct smx_slice bytes);
+	    struct smx_slice bytes, struct smx_buf *reason);
 	void *self;
 };
 
@@ -86,7 +90,10 @@ struct smx_dispatch {
 	struct smx_dispatch_observer observer;
 	struct smx_list flights;
 	size_t flight_count;
-	smx_time now; /* wall, of the last tick */
+	smx_time now;        /* wall, of the last tick */
+	smx_time offset;     /* of wall from mono, then; 0: no tick yet */
+	smx_time settled_at; /* mono: the clock is believed again */
+	size_t built;        /* octets of JSON, in this transaction */
 	uint64_t delivered, failed, given_up;
 };
 
@@ -97,22 +104,23 @@ void smx_dispatch_init(struct smx_dispatch *d,
 void smx_dispatch_done(struct smx_dispatch *d);
 
 /**
- * Do what is due.
- *
- * @param wall  the wall clock.
- *
- * @return when to call again at the latest, wall clock.
+ * Before an orderly end: deliveries under way are due again, for whoever goes
+ * on with them.
  */
-smx_time smx_dispatch_tick(struct smx_dispatch *d, smx_time wall);
+void smx_dispatch_release(struct smx_dispatch *d);
 
 /**
- * Print the report of a day as it would be sent.
+ * Do what is due.
  *
- * @param out  JSON.
+ * A wall clock that leaps ahead by more than a day is not believed for an
+ * hour: what is done by a wrong one can't be undone.
  *
- * @return 0 or a negative status.
+ * @return in how many milliseconds to call again at the latest.
  */
-int smx_dispatch_print(const struct smx_dispatch *d,
-    const struct smx_report_day *day, struct smx_buf *out) SMX_CHECKED;
+smx_time smx_dispatch_tick(struct smx_dispatch *d, struct smx_now now);
+
+/** Tell the observer, if there is one. */
+void smx_dispatch_tell(const struct smx_dispatch *d,
+    const struct smx_dispatch_event *event);
 
 #endif

@@ -40,7 +40,7 @@ struct smx_report_delivery {
 	struct smx_report_day day;
 	struct smx_slice uri;
 	unsigned attempts; /* those that failed */
-	smx_time first;    /* wall: when the first was due */
+	smx_time first;    /* wall: when it was taken for the first time */
 };
 
 /** What became of an attempt. */
@@ -78,6 +78,8 @@ struct smx_reports_ops {
 	 */
 	int (*take)(void *self, smx_time now, smx_time until,
 	    struct smx_report_delivery *ret);
+	/** What waits until after @p after is due at @p due. */
+	int (*pull)(void *self, smx_time after, smx_time due);
 	/** Not before @p next; no attempt was made. */
 	int (*postpone)(void *self, int64_t id, struct smx_slice uri,
 	    smx_time next);

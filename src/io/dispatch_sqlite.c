@@ -14,6 +14,8 @@ enum statement {
 	PUT,
 	DUE,
 	LEASE,
+	PULL,
+	POSTPONE,
 	POLICIES,
 	FAILURES,
 	END,
@@ -41,14 +43,17 @@ static const char *const sql[STATEMENT_COUNT] = {
 	    " ORDER BY day LIMIT 1",
 	[CLOSE] = "UPDATE domain_day SET report_id = ?2 WHERE id = ?1",
 	[PUT] = "INSERT INTO delivery (domain_day, uri, state, attempts, first,"
-		" next, detail) VALUES (?1, ?2, 0, 0, ?3, ?3, '')"
+		" next, detail) VALUES (?1, ?2, 0, 0, 0, ?3, '')"
 		" ON CONFLICT DO NOTHING",
 	[DUE] = "SELECT d.id, d.day, d.domain, '', d.report_id, 0, v.uri,"
 		" v.attempts, v.first FROM delivery AS v"
 		" JOIN domain_day AS d ON d.id = v.domain_day"
 		" WHERE v.state = 0 AND v.next <= ?1 ORDER BY v.next LIMIT 1",
-	[LEASE] = "UPDATE delivery SET next = ?3"
+	[LEASE] = "UPDATE delivery SET next = ?3, first = ?4"
 		  " WHERE domain_day = ?1 AND uri = ?2",
+	[PULL] = "UPDATE delivery SET next = ?2 WHERE state = 0 AND next > ?1",
+	[POSTPONE] = "UPDATE delivery SET next = ?3"
+		     " WHERE domain_day = ?1 AND uri = ?2",
 	[POLICIES] = "SELECT id, type, members, success, failure FROM policy"
 		     " WHERE domain_day = ?1 ORDER BY id",
 	[FAILURES] = "SELECT members, count FROM failure WHERE policy = ?1",
@@ -67,7 +72,8 @@ static const char *const sql[STATEMENT_COUNT] = {
 };
 
 struct smx_dispatch_store {
-	sqlite3 *db;
+	char *path;
+	sqlite3 *db; /* NULL: it could not be opened again */
 	sqlite3_stmt *statements[STATEMENT_COUNT];
 	int last; /* whose row is borrowed; reset with the next call */
 };
@@ -125,7 +131,7 @@ back(void *self)
 
 	start(s, BACK);
 	/* There may be no transaction: then there is nothing to give up. */
-	if (!sqlite3_get_autocommit(s->db) && run(s, BACK) < 0)
+	if (s->db != NULL && !sqlite3_get_autocommit(s->db) && run(s, BACK) < 0)
 		return;
 }
 
@@ -180,12 +186,35 @@ put(void *self, int64_t id, struct smx_slice uri, smx_time due)
 static int
 postpone(void *self, int64_t id, struct smx_slice uri, smx_time next)
 {
-	struct smx_dispatch_store *s = self;
-	sqlite3_stmt *st = s->statements[LEASE];
+	sqlite3_stmt *st = start(self, POSTPONE);
 
 	sqlite3_bind_int64(st, 1, id);
 	smx_reports_bind(st, 2, uri);
 	sqlite3_bind_int64(st, 3, next);
+	return run(self, POSTPONE);
+}
+
+static int
+pull(void *self, smx_time after, smx_time due)
+{
+	sqlite3_stmt *st = start(self, PULL);
+
+	sqlite3_bind_int64(st, 1, after);
+	sqlite3_bind_int64(st, 2, due);
+	return run(self, PULL);
+}
+
+/* While the row is borrowed: no start(). */
+static int
+lease(struct smx_dispatch_store *s, const struct smx_report_delivery *d,
+    smx_time until)
+{
+	sqlite3_stmt *st = s->statements[LEASE];
+
+	sqlite3_bind_int64(st, 1, d->day.id);
+	smx_reports_bind(st, 2, d->uri);
+	sqlite3_bind_int64(st, 3, until);
+	sqlite3_bind_int64(st, 4, d->first);
 	return run(s, LEASE);
 }
 
@@ -204,7 +233,10 @@ take(void *self, smx_time now, smx_time until, struct smx_report_delivery *ret)
 	ret->uri = smx_reports_column(st, 6);
 	ret->attempts = (unsigned)sqlite3_column_int(st, 7);
 	ret->first = sqlite3_column_int64(st, 8);
-	return postpone(s, ret->day.id, ret->uri, until);
+	/* Never taken before, or when the clock was wrong. */
+	if (ret->first == 0 || ret->first > now)
+		ret->first = now;
+	return lease(s, ret, until);
 }
 
 static int
@@ -270,6 +302,9 @@ next_due(void *self, smx_time *ret_wall)
 		*ret_wall = sqlite3_column_type(st, 0) == SQLITE_NULL
 		    ? SMX_NEVER
 		    : sqlite3_column_int64(st, 0);
+	/* It is some time until the next call: whoever reads keeps the log from
+	 * being written back. */
+	sqlite3_reset(st);
 	return rc;
 }
 
@@ -305,6 +340,7 @@ static const struct smx_reports_ops ops = {
 	.close = close_day,
 	.put = put,
 	.take = take,
+	.pull = pull,
 	.postpone = postpone,
 	.walk = walk,
 	.end = end,
@@ -332,28 +368,69 @@ prepare(struct smx_dispatch_store *s)
 	return rc;
 }
 
+static void
+close_db(struct smx_dispatch_store *s)
+{
+	for (size_t i = 0; i < STATEMENT_COUNT; i++) {
+		sqlite3_finalize(s->statements[i]);
+		s->statements[i] = NULL;
+	}
+	smx_reports_close(s->db, s->path);
+	s->db = NULL;
+}
+
+static int
+open_db(struct smx_dispatch_store *s, bool is_reader, struct smx_buf *reason)
+{
+	int rc = is_reader ? smx_reports_open_read(s->path, &s->db, reason)
+			   : smx_reports_open(s->path, &s->db, reason);
+
+	if (rc < 0)
+		return rc;
+	rc = prepare(s);
+	if (rc < 0) {
+		smx_buf_printf(reason, "the store of reports %s: %s", s->path,
+		    sqlite3_errmsg(s->db));
+		close_db(s);
+	}
+	return rc;
+}
+
 int
 smx_dispatch_store_open(const char *path, bool is_reader,
     struct smx_dispatch_store **ret, struct smx_buf *reason)
 {
 	struct smx_dispatch_store *s = calloc(1, sizeof(*s));
-	int rc;
+	int rc = -SMX_ENOMEM;
 
 	if (s == NULL)
-		return -SMX_ENOMEM;
-	rc = is_reader ? smx_reports_open_read(path, &s->db, reason)
-		       : smx_reports_open(path, &s->db, reason);
-	if (rc == 0) {
-		rc = prepare(s);
-		if (rc < 0)
-			smx_buf_printf(reason, "the store of reports %s: %s",
-			    path, sqlite3_errmsg(s->db));
-	}
+		return rc;
+	s->path = strdup(path);
+	if (s->path != NULL)
+		rc = open_db(s, is_reader, reason);
 	if (rc < 0)
 		smx_dispatch_store_close(&s);
 	else
 		*ret = s;
 	return rc;
+}
+
+int
+smx_dispatch_store_follow(struct smx_dispatch_store *s, struct smx_buf *reason)
+{
+	int rc;
+
+	if (s->db != NULL && !smx_reports_has_moved(s->db))
+		return 0;
+	close_db(s);
+	rc = open_db(s, false, reason);
+	return rc < 0 ? rc : 1;
+}
+
+int
+smx_dispatch_store_put_aside(struct smx_dispatch_store *s)
+{
+	return s->db != NULL ? smx_reports_put_aside(s->db, s->path) : 0;
 }
 
 void
@@ -363,9 +440,8 @@ smx_dispatch_store_close(struct smx_dispatch_store **sp)
 
 	if (s == NULL)
 		return;
-	for (size_t i = 0; i < STATEMENT_COUNT; i++)
-		sqlite3_finalize(s->statements[i]);
-	sqlite3_close(s->db);
+	close_db(s);
+	free(s->path);
 	free(s);
 	*sp = NULL;
 }

@@ -27,6 +27,24 @@ struct smx_dispatch_store;
 int smx_dispatch_store_open(const char *path, bool is_reader,
     struct smx_dispatch_store **ret, struct smx_buf *reason) SMX_CHECKED;
 
+/**
+ * Go on with the file that is at the path now: another may have been put there,
+ * or the last attempt has failed. No transaction is open.
+ *
+ * @param reason  on failure, what is wrong. Calls fail then, and this can be
+ *                tried again.
+ *
+ * @retval 0  it is the same.
+ * @retval 1  it is another, with another token.
+ * @return as smx_reports_open().
+ */
+int smx_dispatch_store_follow(struct smx_dispatch_store *s,
+    struct smx_buf *reason) SMX_CHECKED;
+
+/** Put a damaged file aside; smx_dispatch_store_follow() goes on.
+ * @return as smx_reports_put_aside(). */
+int smx_dispatch_store_put_aside(struct smx_dispatch_store *s) SMX_CHECKED;
+
 void smx_dispatch_store_close(struct smx_dispatch_store **s);
 
 /** The token of this installation, made when the store was made. */

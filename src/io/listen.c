@@ -50,9 +50,12 @@ smx_listen_make_directory(const struct smx_address *a, gid_t group)
 	if (slash == NULL || slash == path)
 		return;
 	*slash = '\0';
-	if (mkdir(path, 0750) == 0 && group != (gid_t)-1 &&
-	    chown(path, (uid_t)-1, group) < 0)
+	if (mkdir(path, 0750) < 0)
 		return;
+	if (group != (gid_t)-1 && chown(path, (uid_t)-1, group) < 0)
+		return;
+	/* Whatever the umask: the group has to get at the socket. */
+	chmod(path, 0750);
 }
 
 /* Does somebody listen on this unix socket? One for datagrams refuses a stream
@@ -153,6 +156,16 @@ smx_listen_open(const struct smx_address *a,
 	else
 		*ret_fd = fd;
 	return rc;
+}
+
+bool
+smx_listen_is_there(const struct smx_address *a)
+{
+	struct stat s;
+
+	return a->u.any.sa_family != AF_UNIX ||
+	    (lstat(a->u.local.sun_path, &s) == 0 && S_ISSOCK(s.st_mode) &&
+		is_in_use(a));
 }
 
 void

@@ -49,6 +49,9 @@ int smx_listen_open(const struct smx_address *a,
     const struct smx_listen_access *access, int *ret_fd,
     struct smx_buf *reason) SMX_CHECKED;
 
+/** Can an open unix socket still be reached, or was its file removed? */
+bool smx_listen_is_there(const struct smx_address *a);
+
 /** Remove the file of a unix socket; for TCP nothing. */
 void smx_listen_remove(const struct smx_address *a);
 

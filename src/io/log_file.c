@@ -8,8 +8,8 @@
 
 #include "io/log_file.h"
 
-/* Read in one go before others have their turn. */
-#define TURN_MAX ((size_t)4 << 20)
+/* Read in one go before others have their turn, however few lines it has. */
+#define TURN_MAX ((size_t)1 << 20)
 
 struct smx_log_file {
 	char *path;
@@ -60,13 +60,19 @@ smx_log_file_free(struct smx_log_file **fp)
 	*fp = NULL;
 }
 
-/* Hand over the whole lines in the buffer. */
-static void
-cut_lines(struct smx_log_file *f)
+/* What may still be done in this turn. */
+struct turn {
+	size_t lines, bytes;
+};
+
+/* Hand over the whole lines in the buffer.
+ * @return false: the turn is over, and there may be more. */
+static bool
+cut_lines(struct smx_log_file *f, struct turn *turn)
 {
 	size_t begin = 0;
 
-	for (;;) {
+	while (turn->lines > 0) {
 		struct smx_slice rest = smx_slice(f->bytes + begin,
 		    f->n - begin);
 		size_t n = smx_slice_find(rest, '\n');
@@ -77,34 +83,50 @@ cut_lines(struct smx_log_file *f)
 			f->line(f->arg, smx_slice(rest.p, n));
 		f->is_skipping = false;
 		begin += n + 1;
+		turn->lines--;
 	}
 	f->n -= begin;
 	memmove(f->bytes, f->bytes + begin, f->n);
-	if (f->n == f->line_max + 1) {
+	if (turn->lines > 0 && f->n == f->line_max + 1) {
 		f->is_skipping = true;
 		f->n = 0;
 	}
+	return turn->lines > 0 && turn->bytes > 0;
 }
 
+/* @return 1: the turn is over; 0: all was read; -SMX_EIO. */
 static int
-read_more(struct smx_log_file *f)
+read_more(struct smx_log_file *f, struct turn *turn)
 {
-	size_t total = 0;
-
-	while (total < TURN_MAX) {
+	while (cut_lines(f, turn)) {
+		size_t room = f->line_max + 1 - f->n;
 		ssize_t n = pread(f->fd, f->bytes + f->n,
-		    f->line_max + 1 - f->n, f->at);
+		    room < turn->bytes ? room : turn->bytes, f->at);
 
 		if (n < 0)
 			return -SMX_EIO;
 		if (n == 0)
-			break;
+			return 0;
 		f->at += n;
 		f->n += (size_t)n;
-		total += (size_t)n;
-		cut_lines(f);
+		turn->bytes -= (size_t)n;
 	}
-	return 0;
+	return 1;
+}
+
+/* From its start, if it was cut. */
+static int
+read_open(struct smx_log_file *f, struct turn *turn)
+{
+	struct stat s;
+	int rc = read_more(f, turn);
+
+	if (rc != 0 || fstat(f->fd, &s) < 0 || s.st_size >= f->at)
+		return rc;
+	f->at = 0;
+	f->n = 0;
+	f->is_skipping = false;
+	return read_more(f, turn);
 }
 
 /* Open the file that is there now. */
@@ -125,33 +147,48 @@ open_anew(struct smx_log_file *f)
 	}
 	f->inode = s.st_ino;
 	f->device = s.st_dev;
-	/* What was there before us was told by somebody else, or nobody. */
-	f->at = f->is_known ? 0 : s.st_size;
+	f->at = 0;
+	/* What was there before us was told by somebody else, or nobody. Of its
+	 * last line we may see the end only, which is not to be taken for one. */
+	if (!f->is_known && s.st_size > 0) {
+		f->at = s.st_size - 1;
+		f->is_skipping = true;
+	}
 	f->is_known = true;
 	return 0;
+}
+
+/*
+ * Is there another file at the path? The old one is left for it once something
+ * is in it: until then its writer may go on with the old one.
+ *
+ * @return 1 or 0; -SMX_ENOENT: there is none.
+ */
+static int
+is_replaced(const struct smx_log_file *f)
+{
+	struct stat s;
+
+	if (stat(f->path, &s) < 0)
+		return errno == ENOENT ? -SMX_ENOENT : -SMX_EIO;
+	return s.st_size > 0 && (s.st_ino != f->inode || s.st_dev != f->device);
 }
 
 int
 smx_log_file_read(struct smx_log_file *f)
 {
-	struct stat s;
-	int rc = 0;
+	struct turn turn = { SMX_LOG_FILE_LINES_MAX, TURN_MAX };
+	int rc = 0, replaced = 1;
 
 	if (f->fd >= 0) {
-		rc = read_more(f);
-		if (rc == 0 && fstat(f->fd, &s) == 0 && s.st_size < f->at) {
-			f->at = 0;
-			f->n = 0;
-			rc = read_more(f);
-		}
+		/* In this order: what it has then, it has for good. */
+		replaced = is_replaced(f);
+		rc = read_open(f, &turn);
 	}
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
-	if (f->fd < 0 || stat(f->path, &s) < 0 || s.st_ino != f->inode ||
-	    s.st_dev != f->device) {
-		rc = open_anew(f);
-		if (rc == 0)
-			rc = read_more(f);
-	}
-	return rc;
+	if (replaced != 1)
+		return replaced;
+	rc = open_anew(f);
+	return rc == 0 ? read_more(f, &turn) : rc;
 }

@@ -11,6 +11,9 @@
 #include "base/slice.h"
 #include "base/status.h"
 
+/** Lines that are handed over by one call. */
+#define SMX_LOG_FILE_LINES_MAX 100
+
 struct smx_log_file;
 
 /** A line without its end; borrowed during the call. */
@@ -29,11 +32,17 @@ int smx_log_file_new(const char *path, size_t line_max, smx_log_file_line *line,
 void smx_log_file_free(struct smx_log_file **f);
 
 /**
- * Hand over what has been added since. A file that was put in its place is
- * read from its start, one that was cut too.
+ * Hand over what has been added since: at most SMX_LOG_FILE_LINES_MAX lines, so
+ * that whoever takes what is made of them can keep up.
  *
- * @retval 0
- * @retval -SMX_ENOENT  there is none now.
+ * A file that was put in its place is read from its start, once it has
+ * something and the old one was read to its end; one that was cut, too.
+ *
+ * @retval 1            there may be more: let others have their turn, and call
+ *                      again soon.
+ * @retval 0            all was handed over.
+ * @retval -SMX_ENOENT  there is none now; all of the old one was handed over,
+ *                      and is still followed.
  * @retval -SMX_EIO     it can't be read.
  */
 int smx_log_file_read(struct smx_log_file *f) SMX_CHECKED;

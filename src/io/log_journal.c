@@ -1,14 +1,14 @@
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <systemd/sd-journal.h>
 
 #include "io/log_journal.h"
 #include "base/buf.h"
 
-/* The program's name, whatever the instance is called. */
-#define MATCH          "_COMM=smtp"
+/* Postfix's mail_owner, unless somebody has changed it. */
+#define OWNER          "postfix"
 #define LINE_MAX_BYTES 8192
-/* Entries in one go before others have their turn. */
-#define TURN_MAX 10000
 
 struct smx_log_journal {
 	sd_journal *journal;
@@ -30,22 +30,51 @@ seek_end(sd_journal *journal)
 	return rc == 0 ? sd_journal_seek_head(journal) : rc;
 }
 
+/*
+ * Whoever has a login here can run a program of any name, and say with it what
+ * he likes; who it runs as is known to the kernel. Of one field any match, of
+ * both fields one has to match.
+ */
+static int
+add_matches(sd_journal *journal)
+{
+	struct passwd storage, *owner = NULL;
+	char bytes[4096], owners[32];
+
+	if (getpwnam_r(OWNER, &storage, bytes, sizeof(bytes), &owner) != 0 ||
+	    owner == NULL)
+		return -SMX_ENOENT;
+	snprintf(owners, sizeof(owners), "_UID=%u", owner->pw_uid);
+	return sd_journal_add_match(journal, "_COMM=smtp", 0) < 0 ||
+		sd_journal_add_match(journal, "_COMM=qmgr", 0) < 0 ||
+		sd_journal_add_match(journal, owners, 0) < 0 ||
+		sd_journal_add_match(journal, "_UID=0", 0) < 0
+	    ? -SMX_EIO
+	    : 0;
+}
+
 int
 smx_log_journal_new(smx_log_journal_line *line, void *arg,
     struct smx_log_journal **ret)
 {
 	struct smx_log_journal *j = calloc(1, sizeof(*j));
+	int rc = -SMX_EIO;
 
 	if (j == NULL)
 		return -SMX_ENOMEM;
 	j->line = line;
 	j->arg = arg;
 	smx_buf_init(&j->text, LINE_MAX_BYTES);
-	if (sd_journal_open(&j->journal, SD_JOURNAL_LOCAL_ONLY) < 0 ||
-	    sd_journal_add_match(j->journal, MATCH, 0) < 0 ||
-	    seek_end(j->journal) < 0) {
+	if (sd_journal_open(&j->journal, SD_JOURNAL_LOCAL_ONLY) >= 0)
+		rc = add_matches(j->journal);
+	/* Without the descriptor, which nobody waits for, it does not watch for
+	 * files that come when others are rotated. */
+	if (rc == 0 &&
+	    (sd_journal_get_fd(j->journal) < 0 || seek_end(j->journal) < 0))
+		rc = -SMX_EIO;
+	if (rc < 0) {
 		smx_log_journal_free(&j);
-		return -SMX_EIO;
+		return rc;
 	}
 	*ret = j;
 	return 0;
@@ -81,20 +110,24 @@ field(struct smx_log_journal *j, const char *name)
 int
 smx_log_journal_read(struct smx_log_journal *j)
 {
-	int rc = 0;
-
 	/* Also takes note of files that were rotated. */
 	if (sd_journal_process(j->journal) < 0)
 		return -SMX_EIO;
-	for (int i = 0; i < TURN_MAX && (rc = sd_journal_next(j->journal)) > 0;
-	     i++) {
+	for (int i = 0; i < SMX_LOG_JOURNAL_LINES_MAX; i++) {
+		int rc = sd_journal_next(j->journal);
+
+		if (rc <= 0)
+			return rc < 0 ? -SMX_EIO : 0;
 		smx_buf_reset(&j->text);
-		smx_buf_add_text(&j->text, "postfix/smtp[");
+		/* The program's name, whatever the instance is called. */
+		smx_buf_add_text(&j->text, "postfix/");
+		smx_buf_add(&j->text, field(j, "_COMM"));
+		smx_buf_add_text(&j->text, "[");
 		smx_buf_add(&j->text, field(j, "_PID"));
 		smx_buf_add_text(&j->text, "]: ");
 		smx_buf_add(&j->text, field(j, "MESSAGE"));
 		if (smx_buf_status(&j->text) == 0)
 			j->line(j->arg, smx_buf_slice(&j->text));
 	}
-	return rc < 0 ? -SMX_EIO : 0;
+	return 1;
 }

@@ -363,6 +363,14 @@ explain(struct job *j, CURLcode rc)
 	}
 }
 
+/* Words about us and not about the mail: AUTH or STARTTLS is wanted, or the
+ * password was wrong (RFC 4954, 6; RFC 3207, 4). */
+static bool
+is_about_us(long code)
+{
+	return code == 530 || code == 534 || code == 535 || code == 538;
+}
+
 static void
 judge(struct job *j, CURLcode rc)
 {
@@ -374,8 +382,8 @@ judge(struct job *j, CURLcode rc)
 	j->status = SMX_MAIL_LATER;
 	if (j->is_accepted)
 		j->status = SMX_MAIL_ACCEPTED;
-	else if (is_reply && j->code >= 500 && j->stage >= STAGE_MAIL &&
-	    !lacks_auth)
+	else if (is_reply && j->code >= 500 && !is_about_us(j->code) &&
+	    j->stage >= STAGE_MAIL && !lacks_auth)
 		j->status = SMX_MAIL_REFUSED;
 	if (lacks_auth)
 		smx_buf_add_text(&j->detail, "AUTH is not offered; ");

@@ -8,6 +8,7 @@
 #include "core/limits.h"
 #include "io/connect_curl.h"
 #include "io/multi_curl.h"
+#include "base/scan.h"
 #include "io/turns.h"
 
 #define USER_AGENT      "strictmx/" SMX_VERSION
@@ -360,8 +361,9 @@ post(void *self, const struct smx_post *request, smx_post_done *done, void *arg)
 	j->done = done;
 	j->arg = arg;
 	/* A longer one is refused by is_sendable(). */
-	if (request->host.n <= SMX_DOMAIN_MAX)
-		memcpy(j->name, request->host.p, request->host.n);
+	for (size_t i = 0;
+	     request->host.n <= SMX_DOMAIN_MAX && i < request->host.n; i++)
+		j->name[i] = smx_scan_lower(request->host.p[i]);
 	j->connect.host = smx_slice_text(j->name);
 	j->connect.port = request->port;
 	if (smx_turns_wait(&c->turns, &j->turn, j->connect.host) < 0) {

@@ -25,8 +25,7 @@ static const char list_sql[] =
 
 /* What was given up begins anew, with all the time there is. */
 static const char hurry_sql[] =
-    "UPDATE delivery SET next = ?3,"
-    " first = CASE state WHEN 0 THEN first ELSE ?3 END,"
+    "UPDATE delivery SET next = ?3, first = 0,"
     " state = 0, ended = NULL WHERE state IN (0, 2)"
     " AND (?1 <> '' OR state = 2 OR attempts > 0) AND domain_day IN"
     " (SELECT id FROM domain_day WHERE (?1 = '' OR domain = ?1)"

@@ -1,6 +1,9 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "io/reports_sqlite.h"
@@ -46,10 +49,11 @@ static const struct smx_sqlite_schema schema = {
 	       " uri TEXT NOT NULL,"
 	       " state INTEGER NOT NULL," /* enum smx_delivery_state */
 	       " attempts INTEGER NOT NULL,"
-	       " first INTEGER NOT NULL," /* milliseconds since the epoch */
-	       " next INTEGER NOT NULL,"  /* of the next attempt */
-	       " ended INTEGER,"          /* when it was done or given up */
-	       " detail TEXT NOT NULL,"   /* of the last attempt */
+	       /* Taken for the first time: milliseconds, 0 not yet. */
+	       " first INTEGER NOT NULL,"
+	       " next INTEGER NOT NULL," /* of the next attempt */
+	       " ended INTEGER,"         /* when it was done or given up */
+	       " detail TEXT NOT NULL,"  /* of the last attempt */
 	       " PRIMARY KEY (domain_day, uri)) WITHOUT ROWID;"
 	       "CREATE INDEX IF NOT EXISTS delivery_next ON delivery (next)"
 	       " WHERE state = 0;"
@@ -72,6 +76,9 @@ open_file(const char *path, sqlite3 **ret)
 
 	if (rc == 0)
 		rc = smx_sqlite_file_own(db, &schema);
+	/* The index of its log has no code for this. */
+	if (rc == -SMX_EIO && sqlite3_system_errno(db) == ENOSPC)
+		rc = -SMX_EFULL;
 	if (rc < 0)
 		sqlite3_close(db);
 	else
@@ -79,24 +86,82 @@ open_file(const char *path, sqlite3 **ret)
 	return rc;
 }
 
-static void
-tell_damage(const char *path, const char *aside)
+/* While files are made and put aside: the directory is locked, so that no file
+ * is left behind. @return -1: it can't be; then all goes on as it is. */
+static int
+lock_directory(const char *path)
 {
-	smx_log(SMX_LOG_ERROR,
-	    "reports: %s was damaged and has been put aside as %s; what was "
-	    "counted in it will not be reported",
-	    path, aside);
+	char *copy = strdup(path);
+	int fd = -1;
+
+	if (copy != NULL)
+		fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(copy);
+	if (fd >= 0 && flock(fd, LOCK_EX) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static void
+unlock_directory(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+bool
+smx_reports_has_moved(sqlite3 *db)
+{
+	int has_moved = 0;
+
+	return sqlite3_file_control(db, NULL, SQLITE_FCNTL_HAS_MOVED,
+		   &has_moved) == SQLITE_OK &&
+	    has_moved != 0;
+}
+
+void
+smx_reports_close(sqlite3 *db, const char *path)
+{
+	int lock;
+
+	if (db == NULL)
+		return;
+	lock = lock_directory(path);
+	/* The last one to close would remove the log by its name, which may be
+	 * that of another file's log now. */
+	if (smx_reports_has_moved(db) &&
+	    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) !=
+		SQLITE_OK)
+		smx_log(SMX_LOG_ERROR, "reports: %s can't be closed", path);
+	else
+		sqlite3_close(db);
+	unlock_directory(lock);
+}
+
+static int
+put_aside(const char *path)
+{
+	char *aside = NULL;
+	int rc = smx_sqlite_file_aside(path, &aside);
+
+	if (rc == 0)
+		smx_log(SMX_LOG_ERROR,
+		    "reports: %s was damaged and has been put aside as %s; "
+		    "what was counted in it will not be reported",
+		    path, aside);
+	free(aside);
+	return rc;
 }
 
 int
-smx_reports_reset(const char *path)
+smx_reports_put_aside(sqlite3 *db, const char *path)
 {
-	char *aside = NULL;
-	int rc = smx_sqlite_file_reset(path, &schema, &aside);
+	int lock = lock_directory(path);
+	int rc = smx_reports_has_moved(db) ? 0 : put_aside(path);
 
-	if (rc == 0)
-		tell_damage(path, aside);
-	free(aside);
+	unlock_directory(lock);
 	return rc;
 }
 
@@ -104,18 +169,19 @@ int
 smx_reports_open(const char *path, sqlite3 **ret, struct smx_buf *reason)
 {
 	int error = smx_sqlite_file_directory(path);
+	int lock = lock_directory(path);
 	int rc = error != 0 ? -SMX_EIO : open_file(path, ret);
 
 	if (rc == -SMX_ECORRUPT) {
-		char *aside = NULL;
-
-		rc = smx_sqlite_file_aside(path, &aside);
+		rc = put_aside(path);
 		if (rc == 0)
-			rc = open_file(path, ret);
+			error = smx_sqlite_file_directory(path);
 		if (rc == 0)
-			tell_damage(path, aside);
-		free(aside);
+			rc = error != 0 ? -SMX_EIO : open_file(path, ret);
 	}
+	unlock_directory(lock);
+	if (rc == -SMX_EIO && error == ENOSPC)
+		rc = -SMX_EFULL;
 	if (rc < 0)
 		smx_sqlite_file_explain(path, rc, error, reason);
 	return rc;

@@ -5,7 +5,9 @@
  * Layer:   io (SQLite).
  *
  * Several processes share the file, each through a connection of its own.
- * A transaction of one waits for that of another for five seconds.
+ * A transaction of one waits for that of another for five seconds. When one
+ * finds it damaged, it puts the file aside and begins a new one; the others
+ * notice before their next transaction.
  */
 #ifndef SMX_IO_REPORTS_SQLITE_H
 #define SMX_IO_REPORTS_SQLITE_H
@@ -29,9 +31,19 @@
 int smx_reports_open(const char *path, sqlite3 **ret,
     struct smx_buf *reason) SMX_CHECKED;
 
-/** Begin it anew when it is found to be damaged while it is used; a copy is
- * kept. @return 0, or a negative status: -SMX_EBUSY while another has it open. */
-int smx_reports_reset(const char *path) SMX_CHECKED;
+/** Close it. NULL is none. */
+void smx_reports_close(sqlite3 *db, const char *path);
+
+/** Was another file put in its place? Then it is to be opened again. */
+bool smx_reports_has_moved(sqlite3 *db);
+
+/**
+ * Put the file aside, since it is found to be damaged while it is used; unless
+ * another has done so already. It is to be opened again in either case.
+ *
+ * @retval 0, -SMX_EIO, -SMX_ENOMEM
+ */
+int smx_reports_put_aside(sqlite3 *db, const char *path) SMX_CHECKED;
 
 /**
  * Open it to be read only.

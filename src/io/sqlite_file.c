@@ -124,6 +124,19 @@ smx_sqlite_file_own(sqlite3 *db, const struct smx_sqlite_schema *schema)
 	return rc == 0 && is_new ? make_schema(db, schema) : rc;
 }
 
+/* SQLite would make it readable by all. */
+static int
+make_file(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+
+	if (fd >= 0)
+		close(fd);
+	else if (errno != EEXIST || access(path, R_OK | W_OK) < 0)
+		return errno;
+	return 0;
+}
+
 int
 smx_sqlite_file_directory(const char *path)
 {
@@ -143,10 +156,7 @@ smx_sqlite_file_directory(const char *path)
 			error = errno;
 		free(copy);
 	}
-	if (error == 0 && access(path, F_OK) == 0 &&
-	    access(path, R_OK | W_OK) < 0)
-		error = errno;
-	return error;
+	return error != 0 ? error : make_file(path);
 }
 
 void
@@ -176,10 +186,27 @@ smx_sqlite_file_explain(const char *path, int rc, int error,
 	}
 }
 
+static int
+rename_beside(const char *path, const char *aside, const char *suffix)
+{
+	char *from = NULL, *to = NULL;
+	int rc = -SMX_ENOMEM;
+
+	if (asprintf(&from, "%s%s", path, suffix) < 0)
+		from = NULL;
+	if (asprintf(&to, "%s%s", aside, suffix) < 0)
+		to = NULL;
+	if (from != NULL && to != NULL)
+		rc = rename(from, to) < 0 && errno != ENOENT ? -SMX_EIO : 0;
+	free(from);
+	free(to);
+	return rc;
+}
+
 int
 smx_sqlite_file_aside(const char *path, char **ret_aside)
 {
-	char *aside = NULL, *wal = NULL, *aside_wal = NULL;
+	char *aside = NULL;
 	int rc = 0;
 
 	if (asprintf(&aside, "%s.damaged-%lld", path, (long long)time(NULL)) <
@@ -187,81 +214,15 @@ smx_sqlite_file_aside(const char *path, char **ret_aside)
 		return -SMX_ENOMEM;
 	if (rename(path, aside) < 0)
 		rc = -SMX_EIO;
-	/* The log belongs to the file; without one there is none. */
-	if (rc == 0 && asprintf(&wal, "%s-wal", path) >= 0 &&
-	    asprintf(&aside_wal, "%s-wal", aside) >= 0 &&
-	    rename(wal, aside_wal) < 0 && errno != ENOENT)
-		rc = -SMX_EIO;
-	free(wal);
-	free(aside_wal);
+	/* The log belongs to the file, and so does the index of the log: the
+	 * next file may not begin with them. */
+	if (rc == 0)
+		rc = rename_beside(path, aside, "-wal");
+	if (rc == 0)
+		rc = rename_beside(path, aside, "-shm");
 	if (rc < 0)
 		free(aside);
 	else
 		*ret_aside = aside;
-	return rc;
-}
-
-static int
-copy_file(const char *from, const char *to)
-{
-	int in = open(from, O_RDONLY | O_CLOEXEC);
-	int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	char chunk[65536];
-	ssize_t n = -1;
-
-	while (in >= 0 && out >= 0 && (n = read(in, chunk, sizeof(chunk))) > 0)
-		if (write(out, chunk, (size_t)n) != n)
-			break;
-	if (in >= 0)
-		close(in);
-	if (out >= 0 && close(out) < 0)
-		n = -1;
-	return n == 0 ? 0 : -SMX_EIO;
-}
-
-/* SQLite's own way to empty a database however damaged it is, with the locks
- * that other connections respect. */
-static int
-empty(sqlite3 *db)
-{
-	int rc = sqlite3_db_config(db, SQLITE_DBCONFIG_RESET_DATABASE, 1, NULL);
-
-	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(db, "VACUUM", NULL, NULL, NULL);
-	if (sqlite3_db_config(db, SQLITE_DBCONFIG_RESET_DATABASE, 0, NULL) !=
-	    SQLITE_OK)
-		rc = SQLITE_ERROR;
-	return smx_sqlite_file_status(rc);
-}
-
-int
-smx_sqlite_file_reset(const char *path, const struct smx_sqlite_schema *schema,
-    char **ret_aside)
-{
-	char *aside = NULL;
-	sqlite3 *db = NULL;
-	int rc;
-
-	if (asprintf(&aside, "%s.damaged-%lld", path, (long long)time(NULL)) <
-	    0)
-		return -SMX_ENOMEM;
-	/* Without a copy (no room) the new beginning is worth more. */
-	if (copy_file(path, aside) < 0)
-		unlink(aside);
-	rc = smx_sqlite_file_status(sqlite3_open_v2(path, &db,
-	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
-	if (rc == 0) {
-		sqlite3_busy_timeout(db, SHARED_WAIT_MS);
-		rc = empty(db);
-	}
-	if (rc == 0)
-		rc = smx_sqlite_file_own(db, schema);
-	sqlite3_close(db);
-	if (rc < 0) {
-		unlink(aside);
-		free(aside);
-	} else {
-		*ret_aside = aside;
-	}
 	return rc;
 }

@@ -40,8 +40,8 @@ int smx_sqlite_file_own(sqlite3 *db,
     const struct smx_sqlite_schema *schema) SMX_CHECKED;
 
 /**
- * Make the directory of a file when it is missing, and see whether both can be
- * written.
+ * Make the directory of a file when it is missing, and the file, which others
+ * may not read; see whether both can be written.
  *
  * @return 0 or an errno.
  */
@@ -52,25 +52,13 @@ void smx_sqlite_file_explain(const char *path, int rc, int error,
     struct smx_buf *reason);
 
 /**
- * Put a damaged file aside, with its log.
+ * Put a damaged file aside, with its log. Whoever has it open goes on with it
+ * under its new name.
  *
  * @param ret_aside  its new name, to be freed.
  *
  * @retval 0, -SMX_EIO, -SMX_ENOMEM
  */
 int smx_sqlite_file_aside(const char *path, char **ret_aside) SMX_CHECKED;
-
-/**
- * Begin a damaged file anew, in place, with the locks that others respect: what
- * is in it is copied aside first. While another has it open nothing is done.
- *
- * @param ret_aside  the name of the copy, to be freed.
- *
- * @retval 0
- * @retval -SMX_EBUSY  another has it open.
- * @retval -SMX_EFULL, -SMX_EIO, -SMX_ENOMEM
- */
-int smx_sqlite_file_reset(const char *path,
-    const struct smx_sqlite_schema *schema, char **ret_aside) SMX_CHECKED;
 
 #endif

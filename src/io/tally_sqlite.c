@@ -58,6 +58,22 @@ static const char place_failure_sql[] =
     "UPDATE policy SET failures = failures + 1"
     " WHERE id = ?1 AND failures < ?2 RETURNING failures";
 
+static void
+close_db(struct smx_tally_store *s)
+{
+	sqlite3_stmt **const statements[] = { &s->put_domain, &s->count_policy,
+		&s->put_policy, &s->count_failure, &s->put_failure,
+		&s->place_policy, &s->place_failure };
+
+	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]);
+	     i++) {
+		sqlite3_finalize(*statements[i]);
+		*statements[i] = NULL;
+	}
+	smx_reports_close(s->db, s->path);
+	s->db = NULL;
+}
+
 static int
 open_db(struct smx_tally_store *s, struct smx_buf *reason)
 {
@@ -72,26 +88,12 @@ open_db(struct smx_tally_store *s, struct smx_buf *reason)
 	};
 	int rc = smx_reports_open(s->path, &s->db, reason);
 
+	if (rc == 0)
+		rc = smx_reports_prepare(s->db, statements,
+		    sizeof(statements) / sizeof(statements[0]));
 	if (rc < 0)
-		return rc;
-	return smx_reports_prepare(s->db, statements,
-	    sizeof(statements) / sizeof(statements[0]));
-}
-
-static void
-close_db(struct smx_tally_store *s)
-{
-	sqlite3_stmt **const statements[] = { &s->put_domain, &s->count_policy,
-		&s->put_policy, &s->count_failure, &s->put_failure,
-		&s->place_policy, &s->place_failure };
-
-	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]);
-	     i++) {
-		sqlite3_finalize(*statements[i]);
-		*statements[i] = NULL;
-	}
-	sqlite3_close(s->db);
-	s->db = NULL;
+		close_db(s);
+	return rc;
 }
 
 /* Run a statement that gives one row or none. */
@@ -273,18 +275,19 @@ try_batch(struct smx_tally_store *s, const struct smx_tally_batch *b)
 	int rc = 0;
 
 	smx_buf_init_fixed(&reason, storage, sizeof(storage));
+	if (s->db != NULL && smx_reports_has_moved(s->db))
+		close_db(s);
 	if (s->db == NULL)
 		rc = open_db(s, &reason);
-	if (rc == 0)
-		rc = smx_sqlite_file_run(s->db, "BEGIN IMMEDIATE;");
+	if (rc < 0)
+		return rc;
+	rc = smx_sqlite_file_run(s->db, "BEGIN IMMEDIATE;");
 	if (rc == 0)
 		rc = write_rows(s, b);
 	if (rc == 0)
 		rc = smx_sqlite_file_run(s->db, "COMMIT;");
-	if (rc < 0 && s->db != NULL &&
-	    (rc == -SMX_ECORRUPT ||
-		(!sqlite3_get_autocommit(s->db) &&
-		    smx_sqlite_file_run(s->db, "ROLLBACK;") < 0)))
+	if (rc < 0 && !sqlite3_get_autocommit(s->db) &&
+	    smx_sqlite_file_run(s->db, "ROLLBACK;") < 0)
 		close_db(s);
 	return rc;
 }
@@ -294,11 +297,14 @@ write_batch(struct smx_tally_store *s, const struct smx_tally_batch *b)
 {
 	int rc = try_batch(s, b);
 
-	/* A page within, which nobody has seen until now. While role report has
-	 * the file open it can't be begun anew: then again in a while. */
-	if (rc == -SMX_ECORRUPT && s->damaged++ % RESET_EVERY == 0 &&
-	    smx_reports_reset(s->path) == 0)
+	if (rc != -SMX_ECORRUPT)
+		return rc;
+	/* A page within, which nobody has seen until now. */
+	if (s->db != NULL && s->damaged++ % RESET_EVERY == 0 &&
+	    smx_reports_put_aside(s->db, s->path) == 0)
 		rc = try_batch(s, b);
+	else
+		close_db(s);
 	return rc;
 }
 
@@ -311,8 +317,8 @@ tell(struct smx_tally_store *s, int rc, const struct smx_tally_batch *b)
 	s->told = rc;
 	if (rc < 0)
 		smx_log(SMX_LOG_ERROR,
-		    "reports: %s can't be written (%s): %llu events wait in "
-		    "memory",
+		    "reports: %s can't be written (%s): %llu events, and what "
+		    "comes now, wait in memory",
 		    s->path, smx_status_text(rc),
 		    (unsigned long long)b->events);
 	else
@@ -342,7 +348,7 @@ run(void *arg)
 		s->counts.merged = s->merged;
 		if (rc == 0) {
 			s->counts.batches++;
-			s->counts.events += s->batch.events;
+			s->counts.events += s->batch.events - s->batch.dropped;
 			smx_port_tally_free(&s->batch);
 			s->is_busy = false;
 			continue;
@@ -406,6 +412,13 @@ smx_tally_store_open(const char *path, struct smx_tally_store **ret,
 	s->path = strdup(path);
 	if (s->path != NULL)
 		rc = open_db(s, reason);
+	if (rc == -SMX_EFULL) {
+		/* What comes fits in memory, and may be written later. */
+		smx_log(SMX_LOG_ERROR, "reports: %s", smx_buf_text(reason));
+		smx_buf_reset(reason);
+		s->told = rc;
+		rc = 0;
+	}
 	if (rc == 0)
 		rc = start(s);
 	if (rc < 0)

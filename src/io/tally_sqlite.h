@@ -26,7 +26,8 @@ struct smx_tally_store_counts {
 };
 
 /**
- * Open the store and start the thread.
+ * Open the store and start the thread. When the disk is full, that is logged,
+ * and the store is opened later.
  *
  * @param reason  on failure, what is wrong and how to mend it.
  *

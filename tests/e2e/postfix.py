@@ -273,7 +273,7 @@ class Sender(Postfix):
         )
         self.port = port
 
-    def submit(self, recipient):
+    def submit(self, recipient, *others, sender="sender@sender.test"):
         """Hand in one mail; returns its queue id and a word it contains."""
         token = uuid.uuid4().hex
         sock = self.namespace.connect(("127.0.0.1", self.port))
@@ -283,8 +283,9 @@ class Sender(Postfix):
         session.getreply()
         with session:
             session.ehlo()
-            session.mail("sender@sender.test")
-            session.rcpt(recipient)
+            session.mail(sender)
+            for address in (recipient, *others):
+                session.rcpt(address)
             text = (
                 f"From: sender@sender.test\r\nTo: {recipient}\r\n"
                 f"Subject: {token}\r\nMessage-Id: <{token}@sender.test>\r\n\r\n"

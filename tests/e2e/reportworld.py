@@ -9,6 +9,7 @@ be moved, and the places that reports go to.
 """
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -207,7 +208,8 @@ class Reporter(Strictmxd):
 
     def rows(self, sql, *values):
         """What the store of reports says."""
-        with sqlite3.connect(f"file:{self.reports}?mode=ro", uri=True) as db:
+        where = f"file:{self.reports}?mode=ro"
+        with contextlib.closing(sqlite3.connect(where, uri=True)) as db:
             return db.execute(sql, values).fetchall()
 
     def counts(self, domain):

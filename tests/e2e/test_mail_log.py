@@ -13,6 +13,7 @@ import deliveries
 from netns import wait_until
 from zones import txt
 
+CONTACT = "tls-reports@sender.test"
 RECORD = "v=TLSRPTv1; rua=mailto:tlsrpt@bank.test"
 
 
@@ -63,6 +64,8 @@ def heard(world):
         mail_log=str(world.sender.log_file),
         testing_probe=False,
     )
+    with daemon.configuration.open("a", encoding="ascii") as file:
+        file.write(f'report {{\n    contact = "{CONTACT}"\n}}\n')
     daemon.start()
     # The policy is known, as it would be with the daemon that Postfix asks.
     daemon.query("bank.test")
@@ -81,6 +84,16 @@ def test_good_sessions(world, heard):
     assert heard.of("club.test") == [(9, False, None)]
 
 
+def test_own_reports_are_no_sessions(world, heard):
+    """Or there would be one more each day, about the last one."""
+    before = {d: len(heard.of(d)) for d in ("bank.test", "club.test")}
+    queue_id, _ = world.sender.submit("tlsrpt@bank.test", sender=CONTACT)
+    assert world.sender.outcome(queue_id).is_verified
+    world.sender.send("someone@club.test")
+    wait_until(lambda: len(heard.of("club.test")) > before["club.test"], 10, "a session")
+    assert len(heard.of("bank.test")) == before["bank.test"]
+
+
 @pytest.mark.parametrize(
     "attack, code", [("strip", 201), ("forge", 202), ("swap", 203)]
 )
@@ -93,6 +106,21 @@ def test_attacks(world, heard, attack, code):
         wait_until(lambda: session in heard.of("bank.test")[before:], 10, str(session))
     # A forged MX record is told beside: validation-failure, sts-mx-mismatch.
     assert set(heard.of("bank.test")[before:]) <= {session, (2, True, 205)}
+
+
+@pytest.mark.parametrize("attack, code", [("strip", 201), ("swap", 203)])
+def test_many_recipients_are_one_session(world, heard, attack, code):
+    """Each has a line, and the reason stands before the first only."""
+    before = len(heard.of("bank.test"))
+    mail = [f"someone{i}@bank.test" for i in range(5)]
+    with deliveries.under_attack(world, attack):
+        queue_id, _ = world.sender.submit(*mail)
+        lines = f"{queue_id}: to="
+        wait_until(lambda: world.sender.log().count(lines) == 5, 20, "five lines")
+    # The daemon is behind this one when it is told.
+    world.sender.send("someone@bank.test")
+    wait_until(lambda: (2, False, None) in heard.of("bank.test")[before:], 10, "the end")
+    assert [s[2] for s in heard.of("bank.test")[before:] if s[2]] == [code]
 
 
 def test_others_are_not_told(heard):

@@ -2,10 +2,14 @@
 killed, days that were missed.  All of it with role report itself, whose clock
 is moved where it would wait."""
 
+import contextlib
 import gzip
 import json
+import os
 import random
 import re
+import signal
+import sqlite3
 import threading
 import time
 
@@ -14,7 +18,7 @@ import pytest
 import httpsfault as faulty
 from handover import ReportHost
 from mailhost import MailHost
-from netns import wait_until
+from netns import run, wait_until
 from reportworld import (
     BACKOFF, DAY, DONE, GIVEN_UP, GRACE, LEASE, WAITING, Reporter, ReportSite,
 )
@@ -95,10 +99,10 @@ def reset_after_body(connection):
 OK = answer("200 OK")
 
 
-def quiet(happened):
+def quiet(happened, seconds=1.5):
     """It does not happen, although strictmxd has just looked what is due."""
     with pytest.raises(TimeoutError):
-        wait_until(happened, 1.5, "what must not be")
+        wait_until(happened, seconds, "what must not be")
 
 
 def report_of(request):
@@ -219,7 +223,9 @@ def test_private_address(reporter, endpoint):
     daemon = reporter(allow_private_addresses=False)
     daemon.send("a.test", rua=rua(1))
     daemon.send("b.test", rua="https://127.0.0.1/")
-    daemon.wait_counts("a.test", 1)
+    daemon.send("c.test", rua=rua(1))
+    # What came before the last one is in the store, too.
+    daemon.wait_counts("c.test", 1)
     # The other is none that a report could go to.
     assert daemon.counts("b.test") == (0, 0)
     daemon.after_midnight()
@@ -351,6 +357,209 @@ def test_collect_killed(reporter):
         assert settled + 40 <= success <= settled + 60
         settled = success
         daemon.start()
+
+
+# Disks.
+
+
+@contextlib.contextmanager
+def small_disk(daemon, size):
+    """A file system of its own for the store."""
+    folder = daemon.reports.parent
+    run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder])
+    try:
+        yield folder / "filler"
+    finally:
+        if daemon.child is not None:
+            daemon.kill()
+        run(["umount", "-l", folder])
+
+
+def fill(filler):
+    """Until not a byte more fits."""
+    with contextlib.suppress(OSError):
+        with open(filler, "wb", buffering=0) as out:
+            for size in (4096, 1):
+                with contextlib.suppress(OSError):
+                    while True:
+                        out.write(b"x" * size)
+
+
+@pytest.fixture
+def unstarted(site, request):
+    """As reporter, but not started yet."""
+    name = re.sub(r"\W", "-", request.node.name)[:30]
+    return Reporter(site.world, f"u-{name}")
+
+
+def test_disk_full_for_collect(unstarted):
+    """What doesn't fit stays in memory, which is said, and is written once
+    there is room: nothing is lost."""
+    daemon = unstarted
+    with small_disk(daemon, "2m") as filler:
+        daemon.start()
+        daemon.send("before.test", times=3)
+        daemon.wait_counts("before.test", 3)
+        fill(filler)
+        for number in range(2000):
+            daemon.send(f"{'x' * 60}.d{number}.test", times=2)
+        daemon.wait_log(r"can't be written \(disk full\): \d+ events")
+        # More than one batch waits now.
+        daemon.send("after.test", times=4)
+        filler.unlink()
+        daemon.wait_log("can be written again")
+        daemon.wait_counts("after.test", 4)
+        daemon.wait_counts("before.test", 3)
+        ((count,),) = daemon.rows("SELECT sum(success) FROM policy")
+        assert count == 3 + 4000 + 4
+        assert daemon.stop() == 0, daemon.log()
+        daemon.check_log()
+
+
+def test_disk_full_from_the_start(unstarted):
+    """It counts all the same."""
+    daemon = unstarted
+    daemon.roles = ["collect"]
+    with small_disk(daemon, "1m") as filler:
+        fill(filler)
+        daemon.start()
+        assert "the disk is full" in daemon.log()
+        daemon.send("a.test", times=7)
+        filler.unlink()
+        daemon.wait_log("can be written again")
+        daemon.wait_counts("a.test", 7)
+        assert daemon.stop() == 0, daemon.log()
+
+
+def test_disk_full_for_report(unstarted, endpoint):
+    """Nothing is sent of which it can't be noted that it was; it goes on by
+    itself, and the log does not fill up."""
+    host = endpoint(OK)
+    daemon = unstarted
+    with small_disk(daemon, "2m") as filler:
+        daemon.start()
+        for number in range(40):
+            daemon.send(f"d{number}.test", rua=rua(1))
+        daemon.wait_counts("d39.test", 1)
+        daemon.roles = ["report"]
+        daemon.jump(daemon.clock.midnight - 60)
+        fill(filler)
+        start = len(daemon.log())
+        daemon.clock.set(daemon.clock.midnight + GRACE + 1)
+        daemon.wait_log("(?m)^error: .*disk full", start=start)
+        # It looks every five seconds, and says it once.
+        quiet(lambda: daemon.log()[start:].count("disk full") > 1, 12)
+        assert not host.requests
+        filler.unlink()
+        for number in range(40):
+            daemon.wait_delivery(f"d{number}.test", DONE)
+        assert len(host.requests) == len(set(ids(host.requests))) == 40
+        assert daemon.stop() == 0, daemon.log()
+        daemon.check_log()
+
+
+def test_disk_full_while_sending(reporter, endpoint):
+    """Reports on their way when the disk becomes full are sent again later,
+    with the same id, and no others are begun."""
+    daemon = reporter()
+    holder = Holder()
+    host = endpoint(holder)
+    daemon.send("a.test", rua=rua(1))
+    daemon.wait_counts("a.test", 1)
+    daemon.after_midnight()
+    assert holder.has_it.wait(20)
+    # A lock of somebody else has the same effect as a full disk.
+    with contextlib.closing(sqlite3.connect(daemon.reports)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        holder.go.set()
+        daemon.wait_log("in use by another process|busy")
+        host.serve = OK
+    daemon.wait_log("can be used again")
+    daemon.advance(LEASE + 1)
+    daemon.wait_delivery("a.test", DONE)
+    assert len(set(ids(host.requests))) == 1
+
+
+def test_damage_while_both_have_it_open(reporter, endpoint):
+    """The file is begun anew, a copy is kept, and both roles go on."""
+    host = endpoint(OK)
+    daemon = reporter()
+    for number in range(300):
+        daemon.send(f"d{number}.test", rua=rua(1))
+    daemon.wait_counts("d299.test", 1)
+    # All of it into the file itself.
+    with contextlib.closing(sqlite3.connect(daemon.reports)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(daemon.reports, "r+b") as file:
+        file.seek(0, os.SEEK_END)
+        end = file.tell()
+        file.seek(4096)
+        file.write(b"\xa5" * (end - 4096))
+    # This may still be counted in the old one, by what is in memory of it.
+    daemon.send("lost.test", rua=rua(1))
+    daemon.wait_log("was damaged and has been put aside", timeout=90)
+    daemon.send("newer.test", rua=rua(1), times=2)
+    daemon.wait_counts("newer.test", 2)
+    assert list(daemon.reports.parent.glob("reports.db.damaged-*"))
+    daemon.after_midnight()
+    daemon.wait_delivery("newer.test", DONE)
+    assert any("newer.test" in ident for ident in ids(host.requests))
+
+
+def test_copies(reporter, endpoint):
+    """The directory is made; why one can't be written is told."""
+    endpoint(OK)
+    daemon = reporter(copy_to="COPIES")
+    copies = daemon.folder / "copies"
+    daemon.sections["report"]["copy_to"] = str(copies)
+    daemon.write_configuration()
+    daemon.jump(daemon.clock.noon)
+    assert copies.is_dir()
+    copies.rmdir()
+    copies.write_text("no directory")
+    daemon.send("a.test", rua=rua(1))
+    daemon.wait_counts("a.test", 1)
+    daemon.after_midnight()
+    assert f"copy_to = \"{copies}\"" in daemon.log()
+    detail = daemon.wait_delivery("a.test", WAITING, 1, uri=f"file:{copies}")
+    assert "Not a directory" in detail
+    copies.unlink()
+    daemon.advance(2 * BACKOFF)
+    daemon.wait_delivery("a.test", DONE, uri=f"file:{copies}")
+    (copy,) = copies.iterdir()
+    assert json.loads(gzip.decompress(copy.read_bytes()))["policies"]
+
+
+# Sockets.
+
+
+def test_removed_socket(reporter):
+    """At a reload it is made again."""
+    daemon = reporter()
+    daemon.send("a.test")
+    daemon.socket.unlink()
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_log("was removed by somebody")
+    daemon.wait_log("reloaded")
+    daemon.send("a.test")
+    daemon.wait_counts("a.test", 2)
+
+
+def test_stop_reads_all(reporter, site):
+    """What was written to a long queue before the end counts."""
+    site.namespace.run(["sysctl", "-q", "-w", "net.unix.max_dgram_qlen=4096"])
+    daemon = reporter()
+    try:
+        daemon.signal(signal.SIGSTOP)
+        # What one socket may have on its way is limited.
+        for _ in range(15):
+            daemon.send("a.test", times=200)
+        daemon.signal(signal.SIGTERM)
+        daemon.signal(signal.SIGCONT)
+        assert daemon.stop() == 0
+        assert daemon.counts("a.test") == (3000, 0)
+    finally:
+        site.namespace.run(["sysctl", "-q", "-w", "net.unix.max_dgram_qlen=512"])
 
 
 # Days.

@@ -89,7 +89,8 @@ def machine(world):
         namespace.add_addresses([REPORTS])
     world.dns.set(HOST, "A", REPORTS)
     world.dns.set("_smtp._tls.bank.test", "TXT", txt(f"v=TLSRPTv1; rua={RUA}"))
-    world.dns.publish("rpt.test", "bank.test")
+    world.dns.set("_smtp._tls.club.test", "TXT", txt(f"v=TLSRPTv1; rua={RUA}"))
+    world.dns.publish("rpt.test", "bank.test", "club.test")
     made = Machine(world)
     made.install()
     made.copy(world.authority.root, "etc/strictmx/ca.pem")
@@ -196,13 +197,75 @@ def test_a_short_queue_is_told(up, queue):
 
 
 def test_postfix_by_the_journal(up):
-    """A delivery of Debian's own Postfix is in the report of the day."""
+    """A delivery of Debian's own Postfix is in the report of the day, and that
+    of a report is not."""
     up.run("systemctl", "start", "postfix@-.service")
-    up.run("sh", "-c", "echo hello | sendmail -f me@sender.test someone@bank.test")
-    wait_until(lambda: counted(up, "bank.test") == {"sts": (1, 0)}, 30, up.log(RESOLVE))
+    for sender, recipient in (
+        ("tls-reports@sender.test", "tlsrpt@bank.test"),
+        ("me@sender.test", "someone@bank.test"),
+        ("me@sender.test", "someone@club.test"),
+    ):
+        up.run("sh", "-c", f"echo hello | sendmail -f {sender} {recipient}")
+        wait_until(
+            lambda who=recipient: f"to=<{who}>" in up.text(
+                "journalctl", "--no-pager", "-o", "cat", "_COMM=smtp"
+            ),
+            30, recipient,
+        )
+    wait_until(
+        lambda: counted(up, "bank.test") and counted(up, "club.test"),
+        30, up.log(RESOLVE),
+    )
+    assert counted(up, "bank.test") == {"sts": (1, 0)}
     assert "Verified TLS connection" in up.text(
         "journalctl", "--no-pager", "-o", "cat", "_COMM=smtp"
     )
+
+
+def test_rotated_journal(up):
+    """What comes in the new file is read, too, again and again."""
+    before = counted(up, "bank.test")["sts"][0]
+    for more in (1, 2):
+        up.run("journalctl", "--rotate")
+        up.run("sh", "-c", "echo hello | sendmail -f me@sender.test x@bank.test")
+        wait_until(
+            lambda much=before + more: counted(up, "bank.test") == {"sts": (much, 0)},
+            30, up.log(RESOLVE),
+        )
+
+
+SAY = """\
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+for text in sys.argv[1:]:
+    s.sendto(b"<22>postfix/smtp[1]: " + text.encode(), "/dev/log")
+"""
+FORGED = "mx.forged.test[192.0.2.1]"
+RECIPIENT = f"7B: to=<x@bank.test>, relay={FORGED}:25, delay=1, "
+
+
+def test_another_users_smtp_is_nothing(up):
+    """Anybody can call a program smtp, and have it say what Postfix says."""
+    before = counted(up, "bank.test")
+    up.run("install", "-m", "755", "/usr/bin/python3", "/var/tmp/smtp")
+
+    def say(user, *texts):
+        up.run("setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups",
+               "/var/tmp/smtp", "-c", SAY, *texts)
+        match = ("_COMM=smtp", f"_UID={up.text('id', '-u', user)}")
+        wait_until(
+            lambda: FORGED in up.text("journalctl", "--no-pager", *match),
+            10, f"what {user} says",
+        )
+
+    say("nobody", RECIPIENT + "status=deferred (Server certificate not trusted)")
+    say("postfix", f"Trusted TLS connection established to {FORGED}:25: TLSv1.3",
+        RECIPIENT + "status=sent (250 Ok)")
+    # By the time that this one counts, the first has been read, too.
+    wait_until(lambda: counted(up, "bank.test") != before, 20, "what postfix says")
+    assert counted(up, "bank.test") == {
+        kind: (good + 1, bad) for kind, (good, bad) in before.items()
+    }
 
 
 def test_killed_collect_comes_back(up):

@@ -7,6 +7,7 @@
 #include "core/gz.h"
 #include "core/tlsrpt_event.h"
 #include "engine/dispatch.h"
+#include "engine/dispatch_report.h"
 #include "engine/tally.h"
 #include "io/dispatch_sqlite.h"
 #include "io/tally_sqlite.h"
@@ -24,6 +25,7 @@ static const char *const suffixes[] = { "", "-wal", "-shm" };
 static struct {
 	char to[256];
 	char report[4096]; /* JSON */
+	size_t bytes;
 	smx_time at;
 } sent[SENT_MAX];
 static size_t sent_count;
@@ -42,6 +44,7 @@ static size_t waiting_count;
 static struct smx_dispatch dispatch;
 static struct smx_dispatch_store *store;
 static smx_time now;
+static smx_time leap; /* of the wall clock */
 
 static void
 note(struct smx_slice to, struct smx_slice gz)
@@ -79,6 +82,7 @@ send_mail(void *self, const struct smx_mail *mail, smx_mail_done *done,
 {
 	(void)self;
 	note(mail->to, smx_slice(NULL, 0));
+	sent[sent_count - 1].bytes = mail->bytes.n;
 	waiting[waiting_count].arg = arg;
 	waiting[waiting_count].posted = NULL;
 	waiting[waiting_count++].mailed = done;
@@ -87,10 +91,11 @@ send_mail(void *self, const struct smx_mail *mail, smx_mail_done *done,
 
 static int
 write_copy(void *self, const char *directory, struct smx_slice name,
-    struct smx_slice bytes)
+    struct smx_slice bytes, struct smx_buf *reason)
 {
 	(void)self;
 	(void)name;
+	(void)reason;
 	note(smx_slice_text(directory), bytes);
 	return 0;
 }
@@ -159,11 +164,14 @@ setup(void **state)
 		.flight_max = 1000,
 		.flight_host_max = 64,
 		.flight_mail_max = 64,
+		.flight_way_bytes = 1 << 20,
+		.flight_bytes = 4 << 20,
 	};
 	post_answer = (struct smx_post_answer){ .status = SMX_POST_ACCEPTED };
 	mail_answer = (struct smx_mail_answer){ .status = SMX_MAIL_ACCEPTED };
 	sent_count = waiting_count = 0;
 	is_mute = false;
+	leap = 0;
 	now = MIDNIGHT - SMX_HOUR;
 	open_all();
 	return 0;
@@ -221,6 +229,14 @@ count_domain(const char *domain, const char *record, bool failed, int64_t day)
 	count(text, day);
 }
 
+/* The other clock begins somewhere else, and never leaps. */
+static struct smx_now
+clocks(void)
+{
+	return (struct smx_now){ .mono = now - MIDNIGHT / 2,
+		.wall = now + leap };
+}
+
 /* Let time pass, with a tick and the answers each minute. */
 static void
 pass(smx_time span)
@@ -228,7 +244,7 @@ pass(smx_time span)
 	smx_time end = now + span;
 
 	for (; now < end; now += SMX_MINUTE) {
-		while (smx_dispatch_tick(&dispatch, now) <= now)
+		while (smx_dispatch_tick(&dispatch, clocks()) == 0)
 			answer_all();
 		answer_all();
 	}
@@ -496,7 +512,7 @@ test_clock_that_goes_back(void **state)
 	count_domain("a.example", HTTPS, false, DAY0);
 	pass(2 * SMX_HOUR);
 	assert_int_equal(sent_count, 1);
-	now -= SMX_DAY;
+	leap = -SMX_DAY;
 	pass(SMX_DAY);
 	assert_int_equal(sent_count, 1);
 	count_domain("a.example", HTTPS, false, DAY0 + 1);
@@ -545,27 +561,216 @@ test_forgotten_after_a_while(void **state)
 	assert_int_equal(open_count, 0);
 }
 
-/* Two installations that report to each other by mail. Postfix makes no event
- * of a mail with TLS-Required: No; one that did would make one a day. */
+/* The time to try begins with the first attempt, however late it was (RFC 8460,
+ * 5.5): a machine that was down for a day is not the other's fault. */
 static void
-test_no_reports_about_reports(void **state)
+test_first_attempt_is_late(void **state)
 {
 	(void)state;
 	settings.spread = 0;
 	kill_all();
 	open_all();
-	count_domain("other.example", MAIL, false, DAY0);
-	for (int64_t day = 1; day <= 30; day++) {
-		size_t before = sent_count;
+	count_domain("a.example", HTTPS, false, DAY0 - 1);
+	post_answer.status = SMX_POST_LATER;
+	now = MIDNIGHT + 7 * SMX_HOUR;
+	pass(SMX_HOUR);
+	assert_true(sent_count > 2);
+	assert_int_equal(dispatch.given_up, 0);
+	post_answer.status = SMX_POST_ACCEPTED;
+	pass(2 * SMX_HOUR);
+	assert_int_equal(dispatch.delivered, 1);
+}
 
-		pass(SMX_DAY);
-		/* The old MTA, which counts each report mail as a session. */
-		for (size_t i = before; i < sent_count; i++)
-			count_domain("other.example", MAIL, false,
-			    now / SMX_DAY);
-		assert_true(sent_count <= before + 1);
+static void
+test_missed_days_are_spread(void **state)
+{
+	smx_time begin;
+
+	(void)state;
+	for (int i = 0; i < 50; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "d%d.example", i);
+		count_domain(name, HTTPS, false, DAY0 - 1);
 	}
-	assert_true(sent_count <= 30);
+	begin = now = MIDNIGHT + 12 * SMX_HOUR;
+	pass(5 * SMX_HOUR);
+	assert_int_equal(sent_count, 50);
+	assert_true(sent[49].at - begin > SMX_HOUR);
+}
+
+/* More than can be begun, on a way that is mute: what never had its turn ends
+ * as well, and is forgotten one day. */
+static void
+test_crowd_ends(void **state)
+{
+	(void)state;
+	settings.spread = 0;
+	settings.flight_host_max = 2;
+	kill_all();
+	open_all();
+	for (int i = 0; i < 30; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "m%d.example", i);
+		count_domain(name, HTTPS, false, DAY0);
+	}
+	is_mute = true;
+	pass(27 * SMX_HOUR);
+	assert_int_equal(sent_count, 2);
+	assert_int_equal(dispatch.given_up, 28);
+}
+
+/* Long reports wait for each other, and not for memory. */
+static void
+test_bytes_under_way_are_bounded(void **state)
+{
+	(void)state;
+	settings.spread = 0;
+	settings.flight_way_bytes = 3000;
+	kill_all();
+	open_all();
+	for (int i = 0; i < 40; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "m%d.example", i);
+		count_domain(name, MAIL, false, DAY0);
+	}
+	count_domain("z.example", HTTPS, false, DAY0);
+	is_mute = true;
+	pass(2 * SMX_HOUR);
+	for (size_t i = 0, bytes = 0, mails = 0; i <= sent_count; i++) {
+		if (i == sent_count) {
+			/* Reached by the last one, and by no other. */
+			assert_true(mails >= 1 && mails < 10);
+			assert_true(2 * bytes >= 3000);
+			assert_int_equal(sent_count, mails + 1);
+			break;
+		}
+		bytes += sent[i].bytes;
+		mails += sent[i].bytes > 0;
+	}
+	is_mute = false;
+	pass(2 * SMX_HOUR);
+	assert_int_equal(dispatch.delivered, 41);
+}
+
+/* A year ahead and back: nothing was too old, and nothing waits for a year. */
+static void
+test_clock_that_leaps_ahead(void **state)
+{
+	(void)state;
+	settings.spread = 0;
+	settings.flight_host_max = 1;
+	kill_all();
+	open_all();
+	count_domain("a.example", HTTPS, false, DAY0);
+	count_domain("b.example", HTTPS, false, DAY0 - 1);
+	count_domain("c.example", HTTPS, false, DAY0 - 1);
+	/* One is under way, one waits for its turn. */
+	is_mute = true;
+	pass(2 * SMX_MINUTE);
+	assert_int_equal(sent_count, 1);
+	leap = 365 * SMX_DAY;
+	pass(30 * SMX_MINUTE);
+	leap = 0;
+	pass(SMX_MINUTE);
+	is_mute = false;
+	pass(2 * SMX_HOUR);
+	assert_int_equal(dispatch.delivered, 3);
+	/* Put off by a clock that was wrong from the start. */
+	post_answer.status = SMX_POST_LATER;
+	kill_all();
+	leap = 365 * SMX_DAY;
+	open_all();
+	count_domain("d.example", HTTPS, false, DAY0 + 365);
+	pass(2 * SMX_HOUR);
+	assert_true(dispatch.failed > 0);
+	post_answer.status = SMX_POST_ACCEPTED;
+	leap = 0;
+	pass(SMX_HOUR);
+	assert_int_equal(dispatch.delivered, 1);
+}
+
+/* The clock was wrong, and is right now: what it says is believed in the
+ * end. */
+static void
+test_clock_that_was_behind(void **state)
+{
+	(void)state;
+	settings.spread = 0;
+	leap = -365 * SMX_DAY;
+	kill_all();
+	open_all();
+	pass(SMX_HOUR);
+	leap = 0;
+	count_domain("a.example", HTTPS, false, DAY0);
+	pass(30 * SMX_MINUTE);
+	assert_int_equal(sent_count, 0);
+	pass(SMX_HOUR);
+	assert_int_equal(sent_count, 1);
+}
+
+/* After an orderly end what was under way comes again at once, not when its
+ * lease has run out. */
+static void
+test_released_at_the_end(void **state)
+{
+	(void)state;
+	settings.spread = 0;
+	kill_all();
+	open_all();
+	count_domain("a.example", HTTPS, false, DAY0);
+	is_mute = true;
+	pass(SMX_HOUR + 10 * SMX_MINUTE);
+	assert_int_equal(sent_count, 1);
+	smx_dispatch_release(&dispatch);
+	kill_all();
+	open_all();
+	is_mute = false;
+	pass(SMX_MINUTE);
+	assert_int_equal(sent_count, 2);
+	assert_string_equal(sent[0].report, sent[1].report);
+	assert_int_equal(dispatch.delivered, 1);
+}
+
+/* Far longer than a piece that is compressed at once; what arrives is whole. */
+static void
+test_long_report(void **state)
+{
+	struct smx_report_day day = {
+		.id = 1, .day = DAY0, .domain = SMX_SLICE("a.example")
+	};
+	struct smx_buf whole, gz, again;
+	size_t bytes = 0;
+
+	(void)state;
+	for (int i = 0; i < 60; i++) {
+		char text[4096], line[500];
+
+		memset(line, 'a' + i % 26, sizeof(line) - 1);
+		line[sizeof(line) - 1] = '\0';
+		snprintf(text, sizeof(text),
+		    "{\"d\":\"a.example\",\"pr\":\"" HTTPS
+		    "\",\"policies\":[{\"policy-type\":2,\"policy-string\":"
+		    "[\"%s\",\"%s\",\"%s\",\"%d\"],\"f\":0}]}",
+		    line, line, line, i);
+		count(text, DAY0);
+	}
+	smx_buf_init(&whole, 1 << 20);
+	smx_buf_init(&gz, 1 << 20);
+	smx_buf_init(&again, 1 << 20);
+	assert_int_equal(smx_dispatch_report_print(&dispatch, &day, &whole), 0);
+	assert_true(whole.n > 65536);
+	assert_int_equal(
+	    smx_dispatch_report_compress(&dispatch, &day, &gz, &bytes), 0);
+	assert_int_equal(bytes, whole.n);
+	assert_int_equal(smx_gz_read(smx_buf_slice(&gz), &again), 0);
+	assert_true(smx_slice_equal(smx_buf_slice(&whole),
+	    smx_buf_slice(&again)));
+	smx_buf_done(&whole);
+	smx_buf_done(&gz);
+	smx_buf_done(&again);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -587,7 +792,14 @@ main(void)
 		TEST(test_unverified_sessions_in_testing),
 		TEST(test_clock_that_goes_back),
 		TEST(test_forgotten_after_a_while),
-		TEST(test_no_reports_about_reports),
+		TEST(test_first_attempt_is_late),
+		TEST(test_missed_days_are_spread),
+		TEST(test_crowd_ends),
+		TEST(test_bytes_under_way_are_bounded),
+		TEST(test_clock_that_leaps_ahead),
+		TEST(test_clock_that_was_behind),
+		TEST(test_released_at_the_end),
+		TEST(test_long_report),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,13 @@
 #include "unit.h"
 
 #include <glob.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "io/reports_sqlite.h"
 
 static char folder[64], path[96];
+static const char *const suffixes[] = { "", "-wal", "-shm" };
 
 static int
 make_folder(void **state)
@@ -219,6 +222,110 @@ test_bind_and_column(void **state)
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+static void
+put(sqlite3 *db, const char *domain)
+{
+	char *sql = sqlite3_mprintf(
+	    "INSERT INTO domain_day (day, domain, record) VALUES (1, %Q, 'r')",
+	    domain);
+
+	assert_int_equal(run(db, sql), SQLITE_OK);
+	sqlite3_free(sql);
+}
+
+/* Two have it open. One puts it aside; the other notices, and neither of them
+ * touches what comes in its place, nor the log of that. */
+static void
+test_put_aside_while_another_has_it(void **state)
+{
+	sqlite3 *first = open_by(smx_reports_open, 0);
+	sqlite3 *second = open_by(smx_reports_open, 0), *fresh;
+
+	(void)state;
+	put(first, "a");
+	put(second, "b");
+	assert_false(smx_reports_has_moved(first));
+	assert_int_equal(smx_reports_put_aside(first, path), 0);
+	assert_true(smx_reports_has_moved(first));
+	assert_true(smx_reports_has_moved(second));
+	assert_int_equal(damaged_files(), 1);
+	fresh = open_by(smx_reports_open, 0);
+	put(fresh, "c");
+	/* The second one had seen the damage, too. */
+	assert_int_equal(smx_reports_put_aside(second, path), 0);
+	assert_int_equal(damaged_files(), 1);
+	put(second, "d");
+	smx_reports_close(second, path);
+	smx_reports_close(first, path);
+	put(fresh, "e");
+	/* As after a kill: nothing of it is in memory. */
+	second = open_by(smx_reports_open, 0);
+	assert_string_equal(ask(second,
+				"SELECT group_concat(domain, ' ') FROM "
+				"domain_day"),
+	    "c e");
+	assert_string_equal(ask(second, "PRAGMA integrity_check"), "ok");
+	smx_reports_close(second, path);
+	smx_reports_close(fresh, path);
+}
+
+/* Roles that start at the same time make one store. */
+static void
+test_first_start_of_many(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 20; round++) {
+		pid_t children[6];
+
+		for (size_t i = 0; i < COUNT_OF(children); i++) {
+			children[i] = fork();
+			assert_true(children[i] >= 0);
+			if (children[i] == 0) {
+				struct smx_buf reason;
+				sqlite3 *db = NULL;
+
+				smx_buf_init(&reason, 4096);
+				_exit(smx_reports_open(path, &db, &reason) == 0
+					? 0
+					: 1);
+			}
+		}
+		for (size_t i = 0; i < COUNT_OF(children); i++) {
+			int status = -1;
+
+			assert_int_equal(waitpid(children[i], &status, 0),
+			    children[i]);
+			assert_int_equal(status, 0);
+		}
+		for (size_t i = 0; i < COUNT_OF(suffixes); i++) {
+			char file[128];
+
+			snprintf(file, sizeof(file), "%s%s", path, suffixes[i]);
+			unlink(file);
+		}
+	}
+}
+
+/* It names everybody that mail was sent to. */
+static void
+test_others_may_not_read_it(void **state)
+{
+	mode_t before = umask(0);
+	sqlite3 *db = open_by(smx_reports_open, 0);
+	struct stat st;
+
+	(void)state;
+	umask(before);
+	for (size_t i = 0; i < COUNT_OF(suffixes); i++) {
+		char file[128];
+
+		snprintf(file, sizeof(file), "%s%s", path, suffixes[i]);
+		assert_int_equal(stat(file, &st), 0);
+		assert_int_equal(st.st_mode & 07, 0);
+	}
+	smx_reports_close(db, path);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int
@@ -231,6 +338,9 @@ main(void)
 		TEST(test_file_of_somebody_else_is_left_alone),
 		TEST(test_newer_version_is_refused),
 		TEST(test_bind_and_column),
+		TEST(test_put_aside_while_another_has_it),
+		TEST(test_first_start_of_many),
+		TEST(test_others_may_not_read_it),
 	};
 
 	return cmocka_run_group_tests_name("reports_sqlite", tests, NULL, NULL);

@@ -557,24 +557,44 @@ test_long_texts_are_cut(void **state)
 	assert_int_equal(f.receiving_mx_hostname.n, SMX_TLSRPT_EVENT_TEXT_MAX);
 }
 
+static struct smx_slice
+with_lengths(size_t record, size_t line)
+{
+	smx_buf_reset(&more);
+	smx_buf_add_text(&more, "{\"d\":\"a.example\",\"pr\":\"");
+	for (size_t i = 0; i < record; i++)
+		smx_buf_add_char(&more, 'r');
+	smx_buf_add_text(&more, "\",\"policies\":[{\"policy-string\":[\"");
+	for (size_t i = 0; i < line; i++)
+		smx_buf_add_char(&more, 's');
+	smx_buf_add_text(&more, "\"]}]}");
+	return smx_buf_slice(&more);
+}
+
 static void
-test_long_lines_and_record_are_cut(void **state)
+test_long_lines_are_cut(void **state)
 {
 	struct smx_tlsrpt_event e;
 
 	(void)state;
-	smx_buf_reset(&more);
-	smx_buf_add_text(&more, "{\"d\":\"a.example\",\"pr\":\"");
-	for (int i = 0; i < SMX_TXT_MAX + 1; i++)
-		smx_buf_add_char(&more, 'r');
-	smx_buf_add_text(&more, "\",\"policies\":[{\"policy-string\":[\"");
-	for (int i = 0; i < SMX_TLSRPT_EVENT_TEXT_MAX + 1; i++)
-		smx_buf_add_char(&more, 's');
-	smx_buf_add_text(&more, "\"]}]}");
-	assert_int_equal(parse(smx_buf_slice(&more), &e), 0);
+	assert_int_equal(parse(with_lengths(SMX_TXT_MAX,
+				   SMX_TLSRPT_EVENT_TEXT_MAX + 1),
+			     &e),
+	    0);
 	assert_int_equal(e.record.n, SMX_TXT_MAX);
 	assert_int_equal(e.policies->policy_string->text.n,
 	    SMX_TLSRPT_EVENT_TEXT_MAX);
+}
+
+/* What is left of one could name another address. */
+static void
+test_long_record_is_refused(void **state)
+{
+	struct smx_tlsrpt_event e;
+
+	(void)state;
+	assert_int_equal(parse(with_lengths(SMX_TXT_MAX + 1, 1), &e),
+	    -SMX_ELIMIT);
 }
 
 /* What is left of a name that is cut could be the name of another. */
@@ -779,7 +799,8 @@ main(void)
 		TEST(test_counts),
 		TEST(test_longest_datagram),
 		TEST(test_long_texts_are_cut),
-		TEST(test_long_lines_and_record_are_cut),
+		TEST(test_long_lines_are_cut),
+		TEST(test_long_record_is_refused),
 		TEST(test_long_names_are_no_other_names),
 		TEST(test_arena_is_large_enough),
 		TEST(test_every_cut),

@@ -17,6 +17,7 @@
 #include "app/strictmx/report_source.h"
 #include "core/domain.h"
 #include "core/gz.h"
+#include "engine/dispatch_report.h"
 #include "io/clock.h"
 #include "io/report_list_sqlite.h"
 

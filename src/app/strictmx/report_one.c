@@ -6,6 +6,7 @@
 #include "app/strictmx/report_plan.h"
 #include "core/date.h"
 #include "core/json.h"
+#include "engine/dispatch_report.h"
 
 /* Of what is kept of a day: some deliveries. */
 #define TEXT_MAX ((size_t)4 << 20)

@@ -58,7 +58,6 @@ put(void *self, int64_t id, struct smx_slice uri, smx_time due)
 	l->row.delivery = (struct smx_report_delivery){
 		.day = l->row.day,
 		.uri = uri,
-		.first = due,
 	};
 	l->row.detail = l->is_dry_run && !is_copy
 	    ? SMX_SLICE("dry run: it will not be sent")
@@ -75,6 +74,15 @@ take(void *self, smx_time now, smx_time until, struct smx_report_delivery *ret)
 	(void)until;
 	(void)ret;
 	return -SMX_ENOENT;
+}
+
+static int
+pull(void *self, smx_time after, smx_time due)
+{
+	(void)self;
+	(void)after;
+	(void)due;
+	return 0;
 }
 
 static int
@@ -102,6 +110,7 @@ static const struct smx_reports_ops ops = {
 	.close = close_day,
 	.put = put,
 	.take = take,
+	.pull = pull,
 	.next_due = next_due,
 	.forget = forget,
 };
@@ -135,7 +144,8 @@ smx_report_plan(const struct smx_dispatch_settings *settings,
 	smx_dispatch_init(&d, settings);
 	d.reports = (struct smx_reports_port){ &ops, &l };
 	d.observer = (struct smx_dispatch_observer){ on_event, &l };
-	smx_dispatch_tick(&d, smx_time_max(wall, over));
+	smx_dispatch_tick(&d,
+	    (struct smx_now){ .wall = smx_time_max(wall, over) });
 	smx_dispatch_done(&d);
 	if (l.count == 0) {
 		l.row.detail = smx_slice_text(l.why);

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "app/strictmx/report_source.h"
+#include "engine/dispatch_report.h"
 #include "io/clock.h"
 
 static const char *
@@ -81,7 +82,7 @@ smx_report_source_print(const struct smx_report_source *s,
 
 	smx_dispatch_init(&dispatch, &s->settings);
 	dispatch.reports = smx_dispatch_store_port(s->store);
-	rc = smx_dispatch_print(&dispatch, day, out);
+	rc = smx_dispatch_report_print(&dispatch, day, out);
 	if (rc < 0)
 		smx_buf_printf(reason, "the report can't be printed: %s",
 		    smx_status_text(rc));

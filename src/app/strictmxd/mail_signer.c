@@ -128,11 +128,14 @@ on_sent(void *arg, const struct smx_mail_answer *answer)
 	free_mail(m);
 }
 
-/* A mail goes out without a signature rather than not at all. */
-static void
+/* One signature is enough. Without any it waits for better times: who gets an
+ * unsigned report leaves it alone (RFC 8460, 3). */
+static int
 sign(const struct smx_mail_signer *s, const struct smx_mail *mail,
     struct smx_buf *out)
 {
+	size_t signatures = 0;
+
 	for (size_t i = 0; i < s->key_count; i++) {
 		int rc = smx_dkim_sign(s->keys[i].key, &s->keys[i].identity,
 		    mail->bytes, smx_clock_now().wall, out);
@@ -142,7 +145,10 @@ sign(const struct smx_mail_signer *s, const struct smx_mail *mail,
 			    "report: a mail can't be signed with selector %s: "
 			    "%s",
 			    s->selectors[i], smx_status_text(rc));
+		else
+			signatures++;
 	}
+	return signatures > 0 ? 0 : -SMX_ENOMEM;
 }
 
 static int
@@ -163,10 +169,11 @@ send_mail(void *self, const struct smx_mail *mail, smx_mail_done *done,
 	m->arg = arg;
 	smx_list_push(&s->under_way, &m->link);
 	smx_buf_init(&m->bytes, mail->bytes.n + KEYS_MAX * SIGNATURE_MAX);
-	sign(s, mail, &m->bytes);
+	rc = sign(s, mail, &m->bytes);
 	smx_buf_add(&m->bytes, mail->bytes);
 	m->mail.bytes = smx_buf_slice(&m->bytes);
-	rc = smx_buf_status(&m->bytes);
+	if (rc == 0)
+		rc = smx_buf_status(&m->bytes);
 	if (rc == 0)
 		rc = s->next.ops->send(s->next.self, &m->mail, on_sent, m);
 	if (rc < 0)

@@ -23,6 +23,8 @@
 /* Bad datagrams are logged so often at the most. */
 #define BAD_EVERY   (10 * SMX_SECOND)
 #define ARENA_FIRST 16384
+/* Turns in which a socket is emptied before it is closed. */
+#define DRAIN_MAX 1024
 /* Written before the time for it has come, so that a burst of domains finds
  * room in memory. */
 #define FLUSH_BYTES (SMX_TALLY_BYTES_MAX / 4)
@@ -187,10 +189,17 @@ close_socket(struct smx_role_collect *r, struct socket *s)
 {
 	struct smx_tlsrpt_socket_counts c;
 
-	/* Nobody can write to it any more; what was written counts. */
+	/* Nobody new can write to it any more; what was written counts. In one
+	 * that is not ours it waits for the next of us. */
 	if (!s->is_passed)
 		smx_listen_remove(&s->address);
-	smx_tlsrpt_socket_drain(s->socket);
+	for (int i = 0; i < DRAIN_MAX && !s->is_passed; i++) {
+		uint64_t before = smx_tlsrpt_socket_counts(s->socket).datagrams;
+
+		smx_tlsrpt_socket_drain(s->socket);
+		if (smx_tlsrpt_socket_counts(s->socket).datagrams == before)
+			break;
+	}
 	c = smx_tlsrpt_socket_counts(s->socket);
 	r->gone.datagrams += c.datagrams;
 	r->gone.bytes += c.bytes;
@@ -270,9 +279,16 @@ listen_on(struct smx_role_collect *r, const struct smx_config *config,
 	if (rc < 0)
 		return rc;
 	s = find_socket(r, &address);
-	if (s != NULL) {
+	if (s != NULL && smx_listen_is_there(&address)) {
 		s->is_wanted = true;
 		return 0;
+	}
+	if (s != NULL) {
+		smx_log(SMX_LOG_WARNING,
+		    "collect: the socket %s was removed by somebody; it is "
+		    "made again",
+		    text);
+		close_socket(r, s);
 	}
 	access.is_datagram = true;
 	smx_listen_make_directory(&address, access.group);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/strictmxd/role_report.h"
@@ -24,6 +25,14 @@
 #define FLIGHT_MAX      1024
 #define FLIGHT_HOST_MAX 64
 #define FLIGHT_MAIL_MAX 512
+/* Reports can be long: octets to one host or by mail, and in all. */
+#define FLIGHT_WAY_BYTES ((size_t)8 << 20)
+#define FLIGHT_BYTES     ((size_t)24 << 20)
+
+/* A damaged store is put aside so often at the most. */
+#define ASIDE_EVERY SMX_MINUTE
+/* Until a store that can't be opened is tried again. */
+#define STORE_WAIT (5 * SMX_SECOND)
 
 struct smx_role_report {
 	const struct smx_config *config;
@@ -35,6 +44,9 @@ struct smx_role_report {
 	struct smx_dispatch_store *store;
 	struct smx_dispatch dispatch;
 	struct event *timer;
+	int told;          /* the failure of the store that was logged last */
+	bool has_failed;   /* in this tick */
+	smx_time aside_at; /* mono: not put aside before */
 	char token[SMX_DISPATCH_TOKEN_BYTES];
 	char *submitter;
 	char *smarthost;
@@ -50,14 +62,73 @@ arm(struct smx_role_report *r, smx_time wait)
 }
 
 static void
+tell_failure(struct smx_role_report *r, int status)
+{
+	r->has_failed |= status < 0;
+	if (status == r->told)
+		return;
+	r->told = status;
+	if (status < 0)
+		smx_log(SMX_LOG_ERROR, "reports: %s: %s",
+		    smx_config_reports_path(r->config),
+		    smx_status_text(status));
+	else
+		smx_log(SMX_LOG_INFO, "reports: %s can be used again",
+		    smx_config_reports_path(r->config));
+}
+
+/* The file that is there now. */
+static int
+follow_store(struct smx_role_report *r)
+{
+	char storage[1024];
+	struct smx_buf reason;
+	int rc;
+
+	smx_buf_init_fixed(&reason, storage, sizeof(storage));
+	rc = smx_dispatch_store_follow(r->store, &reason);
+	if (rc > 0)
+		rc = smx_dispatch_store_token(r->store, r->token);
+	return rc;
+}
+
+/* What was in it is lost, but for the copy that is kept: better than to stand
+ * still for ever. */
+static void
+put_store_aside(struct smx_role_report *r, smx_time now)
+{
+	int rc;
+
+	if (now < r->aside_at)
+		return;
+	r->aside_at = now + ASIDE_EVERY;
+	rc = smx_dispatch_store_put_aside(r->store);
+	if (rc < 0)
+		smx_log(SMX_LOG_ERROR,
+		    "reports: %s is damaged and can't be put aside: %s",
+		    smx_config_reports_path(r->config), smx_status_text(rc));
+}
+
+static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct smx_role_report *r = arg;
-	smx_time wall = smx_clock_now().wall;
+	struct smx_now now = smx_clock_now();
+	int rc = follow_store(r);
+	smx_time wait = STORE_WAIT;
 
 	(void)fd;
 	(void)what;
-	arm(r, smx_dispatch_tick(&r->dispatch, wall) - wall);
+	r->has_failed = false;
+	if (rc < 0)
+		tell_failure(r, rc);
+	else
+		wait = smx_dispatch_tick(&r->dispatch, now);
+	if (!r->has_failed)
+		tell_failure(r, 0);
+	else if (r->told == -SMX_ECORRUPT)
+		put_store_aside(r, now.mono);
+	arm(r, wait);
 }
 
 static void
@@ -80,10 +151,14 @@ on_event(void *self, const struct smx_dispatch_event *e)
 	};
 	struct smx_role_report *r = self;
 
+	if (e->kind == SMX_DISPATCH_LEAP) {
+		smx_log(SMX_LOG_WARNING,
+		    "report: the clock has leapt ahead by more than a day; in "
+		    "case it is wrong, reports wait for an hour");
+		return;
+	}
 	if (e->kind == SMX_DISPATCH_FAILED) {
-		smx_log(SMX_LOG_ERROR, "reports: %s: %s",
-		    smx_config_reports_path(r->config),
-		    smx_status_text(e->status));
+		tell_failure(r, e->status);
 		return;
 	}
 	smx_log(lines[e->kind].level, "%.*s: %s %.*s%s%.*s%s", (int)e->domain.n,
@@ -95,36 +170,58 @@ on_event(void *self, const struct smx_dispatch_event *e)
 		arm(r, 0);
 }
 
+static int
+write_all(int fd, struct smx_slice bytes)
+{
+	while (bytes.n > 0) {
+		ssize_t n = write(fd, bytes.p, bytes.n);
+
+		if (n < 0)
+			return -1;
+		bytes = smx_slice_from(bytes, (size_t)n);
+	}
+	return 0;
+}
+
 /* A whole file, or none: it gets its name when it is complete. */
 static int
 write_copy(void *self, const char *directory, struct smx_slice name,
-    struct smx_slice bytes)
+    struct smx_slice bytes, struct smx_buf *reason)
 {
 	char path[4096], part[4096];
-	int fd, rc = 0;
+	int fd, rc;
 
 	(void)self;
 	if (snprintf(path, sizeof(path), "%s/%.*s", directory, (int)name.n,
-		name.p) >= (int)sizeof(path) - 8)
+		name.p) >= (int)sizeof(path) - 8) {
+		smx_buf_add_text(reason, "the path is too long");
 		return -SMX_ELIMIT;
+	}
 	snprintf(part, sizeof(part), "%s/.part", directory);
 	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
 	    0640);
-	if (fd < 0)
-		return -SMX_EIO;
-	for (size_t at = 0; rc == 0 && at < bytes.n;) {
-		ssize_t n = write(fd, bytes.p + at, bytes.n - at);
+	rc = fd >= 0 ? write_all(fd, bytes) : -1;
+	if (fd >= 0 && close(fd) < 0)
+		rc = -1;
+	if (rc == 0)
+		rc = rename(part, path);
+	if (rc < 0)
+		smx_buf_printf(reason, "%s: %s", fd >= 0 ? path : part,
+		    strerror(errno));
+	return rc < 0 ? -SMX_EIO : 0;
+}
 
-		if (n < 0)
-			rc = errno == ENOSPC ? -SMX_EFULL : -SMX_EIO;
-		else
-			at += (size_t)n;
-	}
-	if (close(fd) < 0 && rc == 0)
-		rc = -SMX_EIO;
-	if (rc == 0 && rename(part, path) < 0)
-		rc = -SMX_EIO;
-	return rc;
+/* Is there a directory for copies, and may we write there? It is made when only
+ * the last part of its path is missing. */
+static void
+prepare_copies(const char *directory)
+{
+	if ((mkdir(directory, 0750) < 0 && errno != EEXIST) ||
+	    access(directory, W_OK | X_OK) < 0)
+		smx_log(SMX_LOG_WARNING,
+		    "report { copy_to = \"%s\" }: %s: copies can't be written "
+		    "until that is mended",
+		    directory, strerror(errno));
 }
 
 /* An address as it may stand in a header, and what is behind the "@". */
@@ -295,6 +392,8 @@ start_dispatch(struct smx_role_report *r)
 		.flight_max = FLIGHT_MAX,
 		.flight_host_max = FLIGHT_HOST_MAX,
 		.flight_mail_max = FLIGHT_MAIL_MAX,
+		.flight_way_bytes = FLIGHT_WAY_BYTES,
+		.flight_bytes = FLIGHT_BYTES,
 		.only_failures = c->report_only_failures,
 		.dry_run = c->report_dry_run,
 	};
@@ -325,6 +424,8 @@ start_all(struct smx_role_report *r, struct smx_buf *reason)
 	if (rc < 0)
 		return rc;
 	start_dispatch(r);
+	if (r->dispatch.settings.copy_to != NULL)
+		prepare_copies(r->dispatch.settings.copy_to);
 	r->timer = event_new(smx_loop_thread_base(r->loop), -1, 0, on_timer, r);
 	if (r->timer == NULL)
 		return -SMX_ENOMEM;
@@ -395,6 +496,8 @@ smx_role_report_stop(struct smx_role_report **rp)
 		return;
 	if (r->loop != NULL)
 		smx_loop_thread_stop(r->loop);
+	if (r->dispatch.reports.ops != NULL)
+		smx_dispatch_release(&r->dispatch);
 	smx_dns_free(&r->dns);
 	smx_post_free(&r->post);
 	smx_mail_free(&r->mail);

@@ -26,13 +26,16 @@
 #define NEWS_BYTES_MAX ((size_t)16 << 20)
 /* Polite: few sessions at once, one with an address. */
 #define SESSION_MAX 20
-/* The mail log is looked at so often. */
-#define LOG_EVERY_S 1
+/* The mail log is looked at so often; while there is more of it, sooner, but
+ * role collect has to keep up. */
+static const struct timeval log_every = { .tv_sec = 1 };
+static const struct timeval log_soon = { .tv_usec = 10000 };
 
 /* Where the mail log is read; all NULL: nowhere. */
 struct mail_log {
 	struct smx_log_file *file;
 	struct smx_log_journal *journal;
+	struct smx_log_sessions *sessions;
 	char *path; /* as configured */
 };
 
@@ -42,7 +45,6 @@ struct smx_witness_run {
 	struct smx_probe_smtp *probe;
 	struct smx_witness witness;
 	struct mail_log log;
-	struct smx_log_sessions log_sessions;
 	struct event *log_timer;
 	int log_told; /* the status that was logged last */
 	uint64_t log_lines, log_counted;
@@ -217,7 +219,7 @@ on_line(void *arg, struct smx_slice text)
 
 	r->log_lines++;
 	smx_postfix_log_parse(text, &line);
-	if (!smx_log_sessions_add(&r->log_sessions, &line, &end))
+	if (!smx_log_sessions_add(r->log.sessions, &line, &end))
 		return;
 	r->log_counted++;
 	smx_witness_session(&r->witness, smx_domain_slice(&end.domain),
@@ -233,6 +235,9 @@ on_log_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	event_add(r->log_timer, rc > 0 ? &log_soon : &log_every);
+	if (rc > 0)
+		rc = 0;
 	/* Said once, and when it is over. */
 	if (rc != r->log_told)
 		smx_log(rc < 0 ? SMX_LOG_WARNING : SMX_LOG_INFO,
@@ -246,8 +251,9 @@ close_log(struct mail_log *log)
 {
 	smx_log_file_free(&log->file);
 	smx_log_journal_free(&log->journal);
+	free(log->sessions);
 	free(log->path);
-	log->path = NULL;
+	*log = (struct mail_log){ .path = NULL };
 }
 
 static int
@@ -259,7 +265,8 @@ open_log(struct smx_witness_run *r, const char *path, struct mail_log *log,
 	if (path[0] == '\0')
 		return 0;
 	log->path = strdup(path);
-	if (log->path == NULL)
+	log->sessions = calloc(1, sizeof(*log->sessions));
+	if (log->path == NULL || log->sessions == NULL)
 		return -SMX_ENOMEM;
 	if (strcmp(path, "journal") != 0) {
 		rc = smx_log_file_new(path, SMX_POSTFIX_LOG_LINE_MAX, on_line,
@@ -268,8 +275,11 @@ open_log(struct smx_witness_run *r, const char *path, struct mail_log *log,
 		rc = smx_log_journal_new(on_line, r, &log->journal);
 		if (rc < 0)
 			smx_buf_add_text(reason,
-			    "mail_log = \"journal\": the journal can't be "
-			    "read; is this user in group systemd-journal?");
+			    rc == -SMX_ENOENT
+				? "mail_log = \"journal\": there is no user "
+				  "postfix, whose entries would count"
+				: "mail_log = \"journal\": the journal can't be "
+				  "read; is this user in group systemd-journal?");
 	}
 	return rc;
 }
@@ -278,18 +288,25 @@ open_log(struct smx_witness_run *r, const char *path, struct mail_log *log,
 static void
 use_log(struct smx_witness_run *r, struct mail_log *log)
 {
-	static const struct timeval every = { .tv_sec = LOG_EVERY_S };
-
 	close_log(&r->log);
 	r->log = *log;
 	*log = (struct mail_log){ .path = NULL };
 	r->log_told = 0;
 	event_del(r->log_timer);
-	if (r->log.path == NULL)
-		return;
-	event_add(r->log_timer, &every);
 	/* From its present end on. */
-	on_log_timer(-1, 0, r);
+	if (r->log.path != NULL)
+		on_log_timer(-1, 0, r);
+}
+
+/* The sender of our own reports, whose sessions don't count. */
+static void
+set_contact(struct mail_log *log, struct smx_slice contact)
+{
+	struct smx_log_sessions *s = log->sessions;
+
+	if (s != NULL &&
+	    !smx_slice_equal(smx_slice(s->contact, s->contact_bytes), contact))
+		smx_log_sessions_init(s, contact);
 }
 
 /* That of the setting, or else of role collect in the same configuration. */
@@ -360,6 +377,8 @@ set_all(struct smx_witness_run *r, const struct smx_config *c,
 	r->probe = probe;
 	smx_witness_sessions_set_probe(&r->witness.sessions,
 	    smx_probe_smtp_port(probe));
+	set_contact(is_new_log ? &log : &r->log,
+	    smx_slice_text(c->report_contact));
 	if (is_new_log)
 		use_log(r, &log);
 	return 0;

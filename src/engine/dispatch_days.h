@@ -1,0 +1,25 @@
+/**
+ * Days that are over: each gets its report-id, and a delivery for each place
+ * that its record names (RFC 8460, 3, 4.1).
+ *
+ * Layer:   engine.
+ */
+#ifndef SMX_ENGINE_DISPATCH_DAYS_H
+#define SMX_ENGINE_DISPATCH_DAYS_H
+
+#include "base/status.h"
+#include "engine/dispatch.h"
+
+/** A delivery to a directory has this before its path. */
+#define SMX_DISPATCH_COPY_SCHEME "file:"
+
+/**
+ * Close some of the days that are over at @p d->now.
+ *
+ * @retval 0  there are no more.
+ * @retval 1  there may be more.
+ * @return a negative status: nothing has changed.
+ */
+int smx_dispatch_days_close(struct smx_dispatch *d) SMX_CHECKED;
+
+#endif
