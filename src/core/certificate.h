@@ -32,6 +32,7 @@ enum smx_certificate_fault {
 
 struct smx_certificate {
 	unsigned faults;         /* SMX_CERTIFICATE_..., 0: a sender accepts */
+	unsigned first_fault;    /* of them; 0: none */
 	struct smx_slice reason; /* OpenSSL's words for the first fault */
 	/* DNS-IDs; without any, nothing (a CN does not count). */
 	struct smx_slice names[SMX_CERTIFICATE_NAMES_MAX];

@@ -36,3 +36,10 @@ smx_nexthop_parse(struct smx_slice key, struct smx_slice *ret_name)
 	*ret_name = name;
 	return kind;
 }
+
+bool
+smx_nexthop_has_mx(struct smx_slice key)
+{
+	return key.n > 0 && key.p[0] != '[' &&
+	    smx_slice_find(key, ':') == key.n;
+}

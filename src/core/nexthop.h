@@ -8,6 +8,8 @@
 #ifndef SMX_CORE_NEXTHOP_H
 #define SMX_CORE_NEXTHOP_H
 
+#include <stdbool.h>
+
 #include "base/slice.h"
 
 enum smx_nexthop_kind {
@@ -24,5 +26,9 @@ enum smx_nexthop_kind {
  */
 enum smx_nexthop_kind smx_nexthop_parse(struct smx_slice key,
     struct smx_slice *ret_name);
+
+/** Does mail go to the MX hosts of the name, at SMTP's own port? To "[name]" it
+ * goes without a look at MX records. */
+bool smx_nexthop_has_mx(struct smx_slice key);
 
 #endif

@@ -320,7 +320,7 @@ static void
 ask_https(struct smx_check *c, struct ask *a,
     const struct smx_https_request *request)
 {
-	struct smx_https_policy failed = { .code = SMX_DIAG_HOST_TIMEOUT,
+	struct smx_https_policy failed = { .code = SMX_DIAG_HOST_NOT_ASKED,
 		.detail = SMX_SLICE("out of memory") };
 
 	if (a == NULL)

@@ -115,7 +115,7 @@ smx_fetch_body(struct smx_fetch *f, struct smx_arena *a,
 	case 0:
 		return end(f, SMX_FETCH_POLICY);
 	case -SMX_ENOMEM:
-		f->diag.code = SMX_DIAG_HOST_TIMEOUT;
+		f->diag.code = SMX_DIAG_HOST_NOT_ASKED;
 		f->detail = SMX_SLICE("out of memory");
 		return end(f, SMX_FETCH_FAILED);
 	default:

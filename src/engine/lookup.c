@@ -41,6 +41,7 @@ struct smx_flight {
 	struct smx_list waiters;
 	size_t *counted; /* in refresh_count or recheck_count, or NULL */
 	bool is_at_host; /* the record is known, the body is awaited */
+	bool is_mail;    /* somebody has waited who mails the MX hosts */
 };
 
 static uint64_t
@@ -252,6 +253,7 @@ tell_news(struct smx_lookup *l, struct smx_cache_entry *e,
 			.kind = kind,
 			.domain = smx_cache_entry_domain(e),
 			.policy = p,
+			.is_mail = e->flight->is_mail,
 		};
 
 		l->observer.event(l->observer.self, &event);
@@ -267,6 +269,7 @@ take_over(struct smx_lookup *l, struct smx_cache_entry *e,
     const struct smx_fetch *f, struct smx_cache_policy *p, struct smx_now now)
 {
 	p->fetched = now.wall;
+	p->expires = now.mono + (smx_time)p->max_age_s * SMX_SECOND;
 	p->secure = f->secure;
 	tell_news(l, e, p, now.mono);
 	smx_cache_failure_clear(e);
@@ -279,7 +282,6 @@ take_over(struct smx_lookup *l, struct smx_cache_entry *e,
 		e->checked_until = now.mono;
 		return p;
 	}
-	p->expires = now.mono + (smx_time)p->max_age_s * SMX_SECOND;
 	p->refresh_due = smx_refresh_after(p->max_age_s, next_random(l));
 	if (p->refresh_due != SMX_NEVER)
 		p->refresh_due += now.mono;
@@ -340,12 +342,12 @@ take_failure(struct smx_lookup *l, struct smx_cache_entry *e,
 			.detail = f->detail });
 }
 
-/* Out of memory: as if the host had not answered. */
+/* As if the host had not answered, but it is not to blame. */
 static void
 fail_for_memory(struct smx_fetch *f)
 {
 	f->outcome = SMX_FETCH_FAILED;
-	f->diag = (struct smx_diag){ .code = SMX_DIAG_HOST_TIMEOUT };
+	f->diag = (struct smx_diag){ .code = SMX_DIAG_HOST_NOT_ASKED };
 	f->detail = SMX_SLICE("out of memory");
 }
 
@@ -504,6 +506,7 @@ board(struct smx_lookup *l, struct smx_flight *flight,
 	 * without a record nothing is fetched. */
 	if (!flight->is_at_host)
 		flight->fetch.kind = SMX_FETCH_FIRST;
+	flight->is_mail |= !w->is_smart_host;
 	w->flight = flight;
 	w->deadline = now + l->settings.answer_bound;
 	smx_list_push(&flight->waiters, &w->in_flight);
@@ -512,12 +515,15 @@ board(struct smx_lookup *l, struct smx_flight *flight,
 
 /* A live policy was asked for: keep its record's state fresh. */
 static void
-use(struct smx_lookup *l, struct smx_cache_entry *e, struct smx_now now)
+use(struct smx_lookup *l, struct smx_cache_entry *e, struct smx_now now,
+    const struct smx_lookup_waiter *w)
 {
 	e->used = now.mono;
 	if (now.mono < e->checked_until)
 		return;
-	tell(l, e, (struct smx_lookup_event){ .kind = SMX_LOOKUP_MAIL });
+	tell(l, e,
+	    (struct smx_lookup_event){
+		.kind = SMX_LOOKUP_MAIL, .is_mail = !w->is_smart_host });
 	if (now.mono - e->used_stored > USED_GRAIN) {
 		e->used_stored = now.mono;
 		l->store.ops->touch(l->store.self, smx_cache_entry_domain(e),
@@ -594,7 +600,7 @@ smx_lookup_ask(struct smx_lookup *l, struct smx_slice domain,
 	if (e->policy != NULL && now.mono >= e->policy->expires)
 		expire(l, e, now);
 	if (e->policy != NULL)
-		use(l, e, now);
+		use(l, e, now, w);
 	else if (now.mono >= e->checked_until)
 		return contact(l, domain, now, w, ret);
 	*ret = answer_of(l, e, now.mono);

@@ -41,6 +41,7 @@ struct smx_lookup_answer {
 struct smx_lookup_waiter {
 	void (*done)(struct smx_lookup_waiter *w,
 	    const struct smx_lookup_answer *answer);
+	bool is_smart_host; /* no MX hosts are asked for by this look-up */
 	struct smx_list in_flight;
 	struct smx_list in_queue;
 	smx_time deadline;
@@ -110,7 +111,6 @@ enum smx_lookup_status smx_lookup_ask(struct smx_lookup *l,
     struct smx_lookup_answer *ret);
 
 void smx_lookup_forget(struct smx_lookup_waiter *w); /* it is gone */
-
 /** @return when smx_lookup_tick() has something to do (mono). */
 smx_time smx_lookup_next(const struct smx_lookup *l);
 

@@ -29,6 +29,9 @@ struct smx_lookup_event {
 	struct smx_diag diag; /* FINDING */
 	struct smx_slice detail;
 	const struct smx_cache_policy *policy; /* in force, may be NULL */
+	/* MAIL, and news of a policy: mail flows to the domain's MX hosts. With
+	 * a smart host, or when only a refresh brings the news, it doesn't. */
+	bool is_mail;
 };
 
 struct smx_lookup_observer {

@@ -38,6 +38,8 @@ struct smx_probe_answer {
 	 * certificate is in there. Else a SMTP_ code, what was met first. */
 	enum smx_diag_code code;
 	bool is_connected;         /* TCP at least came about */
+	bool is_tls_begun;         /* STARTTLS at least was offered and sent */
+	unsigned reply_code;       /* of the last whole reply; 0: none */
 	struct smx_slice detail;   /* for people: the reply, the TLS reason */
 	struct smx_slice greeting; /* first line, without "220 " */
 	struct smx_slice name;     /* what it calls itself in reply to EHLO */

@@ -3,8 +3,8 @@
  * (RFC 8461, 6; RFC 8460, 4.3.2.2).
  *
  * Layer:   engine. No clock: now is an argument.
- * Memory:  SMX_WITNESS_DOMAINS_MAX domains, those not heard of for longest are
- *          forgotten first.
+ * Memory:  see engine/witness_domain.h and engine/witness_sessions.h; what
+ *          finds no room is counted.
  *
  * Of a domain with a TLS reporting record:
  *  - a policy that could not be fetched, or was not valid;
@@ -21,44 +21,38 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/list.h"
-#include "base/map.h"
-#include "core/sts_policy.h"
 #include "core/tlsrpt_event.h"
 #include "engine/port_dns.h"
 #include "engine/port_probe.h"
+#include "engine/witness_domain.h"
+#include "engine/witness_sessions.h"
 
-#define SMX_WITNESS_DOMAINS_MAX 10000
-/** MX hosts that are looked at. */
-#define SMX_WITNESS_MX_MAX 16
-/** MX hosts are looked at so often at the most. */
-#define SMX_WITNESS_VISIT_EVERY SMX_HOUR
 /** How long a TLS reporting record, or that there is none, is known. */
 #define SMX_WITNESS_RECORD_FOR SMX_HOUR
-
-/** A policy in force; as in struct smx_postfix. */
-struct smx_witness_policy {
-	enum smx_sts_mode mode;
-	struct smx_slice mx;    /* patterns, each with ":" behind it */
-	struct smx_slice lines; /* each with a line feed behind it */
-};
+/** After DNS failed, it is asked again so soon. */
+#define SMX_WITNESS_DNS_AGAIN SMX_MINUTE
+/** Records asked for at once; who comes beyond waits. */
+#define SMX_WITNESS_ASKS_MAX 1000
 
 struct smx_witness {
 	struct smx_dns_port dns;
-	struct smx_probe_port probe;
 	/** Takes an event; borrowed during the call. */
 	void (*emit)(void *self, const struct smx_tlsrpt_event *event);
 	void *emit_self;
 	bool probes; /* may sessions be made? */
-	struct smx_map domains;
-	struct smx_list recent; /* the one heard of last at the end */
-	uint64_t events, visits, sessions;
+	struct smx_witness_domains domains;
+	struct smx_witness_sessions sessions;
+	size_t visit_count, ask_count; /* under way */
+	uint64_t events, visits;
+	/* For want of room: mail and sessions not told of; visits not made
+	 * when they were due. */
+	uint64_t dropped, put_off;
 };
 
 /** @retval 0 or -SMX_ENOMEM */
 int smx_witness_init(struct smx_witness *w, const uint64_t seed[2]) SMX_CHECKED;
 
-/** The ports may not answer any more. */
+/** The ports may not answer any more. No harm when it is all zero. */
 void smx_witness_done(struct smx_witness *w);
 
 /**
@@ -81,8 +75,13 @@ void smx_witness_failure(struct smx_witness *w, struct smx_slice domain,
 void smx_witness_session(struct smx_witness *w, struct smx_slice domain,
     const struct smx_tlsrpt_failure *failure, struct smx_now now);
 
-/** Mail flows to a domain with a policy in force. */
+/** Mail flows to the MX hosts of a domain with a policy in force. */
 void smx_witness_mail(struct smx_witness *w, struct smx_slice domain,
+    const struct smx_witness_policy *policy, struct smx_now now);
+
+/** The policy of a domain is another one, or holds for longer; no mail need
+ * flow. Of a domain that nobody has mailed nothing is kept. */
+void smx_witness_policy(struct smx_witness *w, struct smx_slice domain,
     const struct smx_witness_policy *policy, struct smx_now now);
 
 #endif

@@ -352,7 +352,7 @@ start_or_finish(struct job *j)
 	 * an address himself has time. */
 	if (!j->is_pinned &&
 	    smx_clock_now().mono - j->asked > j->https->settings.timeout) {
-		finish(j, SMX_DIAG_HOST_TIMEOUT,
+		finish(j, SMX_DIAG_HOST_NOT_ASKED,
 		    SMX_SLICE("too many fetches at once"));
 		return;
 	}
@@ -363,7 +363,7 @@ start_or_finish(struct job *j)
 		finish(j, SMX_DIAG_HOST_PRIVATE, smx_slice(NULL, 0));
 		break;
 	default:
-		finish(j, SMX_DIAG_HOST_TIMEOUT, SMX_SLICE("out of memory"));
+		finish(j, SMX_DIAG_HOST_NOT_ASKED, SMX_SLICE("out of memory"));
 		break;
 	}
 }

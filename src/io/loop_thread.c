@@ -98,13 +98,19 @@ end(void *arg)
 }
 
 void
-smx_loop_thread_stop(struct smx_loop_thread *t)
+smx_loop_thread_pause(struct smx_loop_thread *t)
 {
 	if (t->is_started) {
 		smx_loop_thread_call(t, end, t->base);
 		pthread_join(t->thread, NULL);
 		t->is_started = false;
 	}
+}
+
+void
+smx_loop_thread_stop(struct smx_loop_thread *t)
+{
+	smx_loop_thread_pause(t);
 	smx_mailbox_free(&t->mailbox);
 }
 

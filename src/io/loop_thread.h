@@ -3,7 +3,7 @@
  *
  * Layer:   io (libevent, pthread).
  *
- * Until it is started, and after it was stopped, everything on the loop belongs
+ * Until it is started, and while it is paused or stopped, everything on the loop belongs
  * to the thread that made it; in between, to the loop's.
  */
 #ifndef SMX_IO_LOOP_THREAD_H
@@ -29,6 +29,10 @@ void smx_loop_thread_post(struct smx_loop_thread *t,
 /** Have something done there, from any thread, without waiting for it. */
 void smx_loop_thread_call(struct smx_loop_thread *t, void (*call)(void *arg),
     void *arg);
+
+/** Stop the loop and wait for the thread. What is sent meanwhile waits until it
+ * is started again. */
+void smx_loop_thread_pause(struct smx_loop_thread *t);
 
 /** Stop the loop and wait for the thread; messages that are left are run
  * here. No harm when it was not started. No other thread may post any more. */

@@ -41,6 +41,8 @@ struct smx_smtp_session {
 	struct smx_slice left; /* of the command, to be sent */
 	struct smx_smtp_reply reply;
 	bool has_starttls;
+	bool has_begun_tls; /* STARTTLS was sent */
+	unsigned last_code; /* of the last whole reply */
 	struct smx_tls_certificate *seen;
 	SSL *ssl;
 	struct smx_ip ip;
@@ -170,6 +172,8 @@ answer(struct smx_smtp_session *s, enum smx_diag_code code)
 	struct smx_probe_answer a = {
 		.code = code,
 		.is_connected = s->stage != STAGE_CONNECT,
+		.is_tls_begun = s->has_begun_tls,
+		.reply_code = s->last_code,
 		.detail = smx_buf_slice(&s->detail),
 		.greeting = smx_buf_slice(&s->greeting),
 		.name = smx_buf_slice(&s->ehlo_name),
@@ -325,7 +329,7 @@ start_tls(struct smx_smtp_session *s)
 		return;
 	}
 	s->stage = STAGE_HANDSHAKE;
-	if (s->name.n == 0) {
+	if (s->name.n == 0 || s->name.p[0] == '.') {
 		finish_text(s, SMX_DIAG_SMTP_TLS_FAILURE, "no host name");
 		return;
 	}
@@ -336,7 +340,8 @@ start_tls(struct smx_smtp_session *s)
 	    SSL_set_app_data(s->ssl, s->seen) != 1 ||
 	    (!s->without_sni &&
 		SSL_set_tlsext_host_name(s->ssl, s->name.p) != 1)) {
-		finish_text(s, SMX_DIAG_SMTP_TLS_FAILURE, "out of memory");
+		/* No fault of theirs. */
+		finish_text(s, SMX_DIAG_SMTP_UNREACHABLE, "out of memory");
 		return;
 	}
 	smx_tls_certificate_set_lenient(s->seen);
@@ -400,7 +405,7 @@ note_line(struct smx_smtp_session *s, struct smx_slice text)
 	add_cut(&s->detail, text);
 	if (s->stage == STAGE_GREETING && is_first)
 		add_cut(&s->greeting, text);
-	else if (s->stage == STAGE_EHLO && is_first)
+	else if (s->stage == STAGE_EHLO && is_first && s->reply.code == 250)
 		add_cut(&s->ehlo_name, first_word(text));
 	else if (s->stage == STAGE_EHLO &&
 	    smx_domain_equal(first_word(text), SMX_SLICE("STARTTLS")))
@@ -424,6 +429,7 @@ handle_reply(struct smx_smtp_session *s)
 {
 	unsigned code = s->reply.code;
 
+	s->last_code = code;
 	switch (s->stage) {
 	case STAGE_GREETING:
 		if (code == 220)
@@ -431,9 +437,11 @@ handle_reply(struct smx_smtp_session *s)
 		finish_refused(s, SMX_DIAG_SMTP_GREETING);
 		return false;
 	case STAGE_EHLO:
-		if (code == 250 && s->has_starttls)
+		if (code == 250 && s->has_starttls) {
+			s->has_begun_tls = true;
 			return send_command(s, STAGE_STARTTLS,
 			    SMX_SLICE("STARTTLS\r\n"));
+		}
 		if (code == 250)
 			smx_buf_reset(&s->detail);
 		finish_refused(s,

@@ -270,14 +270,17 @@ on_fault(int ok, X509_STORE_CTX *ctx)
 	struct smx_tls_certificate *c = X509_STORE_CTX_get_app_data(ctx);
 	int error = X509_STORE_CTX_get_error(ctx);
 	int depth = X509_STORE_CTX_get_error_depth(ctx);
+	unsigned fault;
 
 	if (ok)
 		return 1;
+	fault = judge_error(ctx, error, depth);
 	if (c->first_error == X509_V_OK) {
 		c->first_error = error;
+		c->seen.first_fault = fault;
 		keep_reason(c, ctx, error, depth);
 	}
-	c->seen.faults |= judge_error(ctx, error, depth);
+	c->seen.faults |= fault;
 	return 1;
 }
 
@@ -323,6 +326,7 @@ smx_tls_certificate_verify(X509_STORE_CTX *ctx, void *collector)
 	error = verify(c, ctx);
 	if (error != X509_V_OK && c->first_error == X509_V_OK) {
 		c->first_error = error;
+		c->seen.first_fault = SMX_CERTIFICATE_OTHER;
 		c->seen.faults |= SMX_CERTIFICATE_OTHER;
 		keep_reason(c, ctx, error, 0);
 	}

@@ -164,7 +164,7 @@ on_policy(void *arg, struct smx_now now, const struct smx_https_policy *answer)
 	if (answer->code == SMX_DIAG_OK) {
 		a->policy.body = copy(a, answer->body);
 		if (a->policy.body.p == NULL) {
-			a->policy.code = SMX_DIAG_HOST_TIMEOUT;
+			a->policy.code = SMX_DIAG_HOST_NOT_ASKED;
 			a->policy.detail = SMX_SLICE("out of memory");
 		}
 	}
@@ -182,7 +182,7 @@ run_policy(struct smx_message *m)
 	smx_list_push(&a->worker->asks, &a->link);
 	if (smx_https_get(a->worker->https, &request, on_policy, a) < 0)
 		on_policy(a, smx_clock_now(),
-		    &(struct smx_https_policy){ .code = SMX_DIAG_HOST_TIMEOUT,
+		    &(struct smx_https_policy){ .code = SMX_DIAG_HOST_NOT_ASKED,
 			.detail = SMX_SLICE("out of memory") });
 }
 

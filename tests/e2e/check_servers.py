@@ -307,6 +307,19 @@ def starttls_garbage(session):
     session.say(b"what was that?")
 
 
+def starttls_closed(session):
+    """220, the client's hello, and the end."""
+    session.say(b"220 2.0.0 Ready to start TLS")
+    session.connection.recv(4096)
+
+
+def starttls_reset(session):
+    """The same, as somebody on the way does it who wants no TLS."""
+    session.say(b"220 2.0.0 Ready to start TLS")
+    session.connection.recv(1)
+    reset(session.connection)
+
+
 def greet_with(line):
     """A greeting, and the end once the client has left."""
 
@@ -412,6 +425,8 @@ SCRIPTS = {
     "smtp-454": smtp(starttls_refused),
     "smtp-injection": smtp(starttls_injected),
     "smtp-garbage": smtp(starttls_garbage),
+    "smtp-tls-closed": smtp(starttls_closed),
+    "smtp-tls-reset": smtp(starttls_reset),
     "smtp-421": greet_with(b"421 4.3.2 Too many connections, try later"),
     "smtp-554": greet_with(b"554 5.7.1 No mail from your network"),
     "smtp-ssh": greet_with(b"SSH-2.0-OpenSSH_9.2p1 Debian-2"),

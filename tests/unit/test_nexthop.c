@@ -17,6 +17,21 @@ test_name_borrows_from_the_key(void **state)
 }
 
 static void
+test_smart_hosts_have_no_mx(void **state)
+{
+	static const char *const with[] = { "example.com", "example.com.",
+		"b\xc3\xbc.example" };
+	static const char *const without[] = { "[mail.example.com]",
+		"[mail.example.com]:587", "example.com:587", "" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(with); i++)
+		assert_true(smx_nexthop_has_mx(smx_slice_text(with[i])));
+	for (size_t i = 0; i < COUNT_OF(without); i++)
+		assert_false(smx_nexthop_has_mx(smx_slice_text(without[i])));
+}
+
+static void
 test_nothing_is_written_for_none(void **state)
 {
 	static const char *const rows[] = { "", ".", ".example", "[", "[]",
@@ -70,6 +85,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_name_borrows_from_the_key),
 		cmocka_unit_test(test_nothing_is_written_for_none),
+		cmocka_unit_test(test_smart_hosts_have_no_mx),
 		cmocka_unit_test(test_every_cut_of_a_key),
 	};
 

@@ -285,9 +285,12 @@ struct result {
 	const struct smx_certificate *certificate; /* only whether, after */
 	struct smx_certificate seen;
 	uint32_t usable, matched;
+	bool is_tls_begun;
+	unsigned reply_code;
 };
 
 static struct event_base *base;
+static struct result latest;
 static char ca_file[32];
 static struct certificate root, middle, leaf;
 
@@ -317,6 +320,9 @@ on_answer(void *arg, const struct smx_probe_answer *a)
 		r->seen = *a->certificate;
 	r->usable = a->tlsa_usable;
 	r->matched = a->tlsa_matched;
+	r->is_tls_begun = a->is_tls_begun;
+	r->reply_code = a->reply_code;
+	latest = *r;
 }
 
 static struct smx_probe_smtp_settings
@@ -399,15 +405,26 @@ run_steps(const struct step *steps, SSL_CTX *tls, bool is_polite)
 	return r;
 }
 
-#define expect(wanted, text, polite, ...)                          \
-	do {                                                       \
-		static const struct step steps[] = { __VA_ARGS__,  \
-			{ END, NULL } };                           \
-		struct result r_ = run_steps(steps, NULL, polite); \
-                                                                   \
-		assert_string_equal(smx_diag_row(r_.code)->name,   \
-		    smx_diag_row(SMX_DIAG_##wanted)->name);        \
-		assert_string_equal(r_.detail, text);              \
+static bool
+hears_starttls(const struct step *steps)
+{
+	for (; steps->what != END; steps++)
+		if (steps->text != NULL &&
+		    strcmp(steps->text, "STARTTLS\r\n") == 0)
+			return true;
+	return false;
+}
+
+#define expect(wanted, text, polite, ...)                                 \
+	do {                                                              \
+		static const struct step steps[] = { __VA_ARGS__,         \
+			{ END, NULL } };                                  \
+		struct result r_ = run_steps(steps, NULL, polite);        \
+                                                                          \
+		assert_string_equal(smx_diag_row(r_.code)->name,          \
+		    smx_diag_row(SMX_DIAG_##wanted)->name);               \
+		assert_string_equal(r_.detail, text);                     \
+		assert_int_equal(r_.is_tls_begun, hears_starttls(steps)); \
 	} while (0)
 
 static void
@@ -443,8 +460,12 @@ test_ehlo(void **state)
 	    { SAY, "250-" HOST "\r\n250-XSTARTTLS\r\n250 STARTTLS2\r\n" }, BYE);
 	expect(SMTP_EHLO, "502 5.5.1 what?", true, GREET, EHLO,
 	    { SAY, "502 5.5.1 what?\r\n" }, BYE);
+	assert_int_equal(latest.reply_code, 502);
+	/* A refusal doesn't begin with a name. */
+	assert_string_equal(latest.name, "");
 	expect(SMTP_EHLO, "421 bye", false, GREET, EHLO, { SAY, "421 bye\r\n" },
 	    { HUSH, NULL });
+	assert_int_equal(latest.reply_code, 421);
 }
 
 static void

@@ -69,6 +69,8 @@ run(struct try *t)
 	assert_int_equal(t->rc, t->seen->faults == 0 || t->is_lenient);
 	assert_int_equal(t->error == X509_V_OK, t->seen->faults == 0);
 	assert_int_equal(t->seen->reason.n == 0, t->seen->faults == 0);
+	assert_int_equal(t->seen->first_fault == 0, t->seen->faults == 0);
+	assert_int_equal(t->seen->first_fault & ~t->seen->faults, 0);
 }
 
 static void
@@ -228,6 +230,7 @@ test_all_at_once(void **state)
 	assert_int_equal(t.seen->faults, all);
 	assert_int_equal(t.error, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT);
 	assert_slice(t.seen->reason, "self-signed certificate");
+	assert_int_equal(t.seen->first_fault, SMX_CERTIFICATE_SELF_SIGNED);
 	/* The next handshake begins anew. */
 	certificate_free(&t.made);
 	certificate_make(&(struct certificate_want){ .issuer = &root,

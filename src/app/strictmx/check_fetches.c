@@ -79,7 +79,7 @@ start(struct fetch *f)
 	smx_list_push(&f->owner->running, &f->link);
 	if (https->ops->policy(https->self, &f->request, on_answer, f) < 0)
 		on_answer(f, smx_clock_now(),
-		    &(struct smx_https_policy){ .code = SMX_DIAG_HOST_TIMEOUT,
+		    &(struct smx_https_policy){ .code = SMX_DIAG_HOST_NOT_ASKED,
 			.detail = SMX_SLICE("out of memory") });
 }
 

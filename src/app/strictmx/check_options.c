@@ -7,6 +7,7 @@
 #include "app/strictmx/command.h"
 #include "io/address.h"
 #include "io/idn.h"
+#include "io/own_name.h"
 
 #define CA_FILE      "/etc/ssl/certs/ca-certificates.crt"
 #define TRUST_ANCHOR "/usr/share/dns/root.key"
@@ -315,16 +316,12 @@ static const struct argp argp = {
 	    "domains the worst counts: 3, then 2, 4, 1, 0.",
 };
 
-/* Our own name; what is no full one would be refused by some. */
 static void
 choose_ehlo(struct smx_check_options *o)
 {
 	if (o->run.ehlo != NULL)
 		return;
-	if (gethostname(o->ehlo, sizeof(o->ehlo) - 1) < 0 ||
-	    strchr(o->ehlo, '.') == NULL ||
-	    !smx_domain_is_host(smx_slice_text(o->ehlo)))
-		memcpy(o->ehlo, "strictmx.invalid", sizeof("strictmx.invalid"));
+	smx_own_name(o->ehlo);
 	o->run.ehlo = o->ehlo;
 }
 

@@ -8,6 +8,7 @@
 #include "app/strictmxd/role_resolve.h"
 #include "app/metrics.h"
 #include "app/strictmxd/dns_settings.h"
+#include "app/strictmxd/resolve_events.h"
 #include "app/strictmxd/witness_run.h"
 #include "base/log.h"
 #include "base/require.h"
@@ -184,6 +185,8 @@ on_request(void *self, const struct smx_socketmap_request *request,
 	if (r->spare != NULL && find_domain(request->key, &domain)) {
 		now = smx_clock_now();
 		r->spare->waiter.done = on_answer;
+		r->spare->waiter.is_smart_host =
+		    !smx_nexthop_has_mx(request->key);
 		if (smx_lookup_ask(&r->lookup, smx_domain_slice(&domain), now,
 			&r->spare->waiter, &answer) == SMX_LOOKUP_WAIT) {
 			struct pending *p = r->spare;
@@ -211,147 +214,12 @@ static const struct smx_socketmap_handler handler = {
 };
 
 static void
-log_policy(const struct smx_lookup_event *e, const char *what,
-    enum smx_log_level level)
-{
-	const struct smx_cache_policy *p = e->policy;
-
-	smx_log(level, "%.*s: %s: mode %s, id %.*s, max_age %u%s",
-	    (int)e->domain.n, e->domain.p, what,
-	    smx_sts_policy_mode_text((enum smx_sts_mode)p->mode),
-	    (int)smx_cache_policy_id(p).n, smx_cache_policy_id(p).p,
-	    p->max_age_s, p->secure ? ", record signed" : "");
-}
-
-static void
-log_finding(struct smx_role_resolve *r, const struct smx_lookup_event *e)
-{
-	const struct smx_diag_row *row = smx_diag_row(e->diag.code);
-	enum smx_log_level level = SMX_LOG_INFO;
-	char storage[1024];
-	struct smx_buf text;
-
-	switch (e->diag.code) {
-	case SMX_DIAG_TXT_NONE:
-		/* Most domains have none; it is news when there is a policy. */
-		if (e->policy == NULL)
-			level = SMX_LOG_DEBUG;
-		break;
-	case SMX_DIAG_DNS_FAILURE:
-	case SMX_DIAG_DNS_TIMEOUT:
-	case SMX_DIAG_DNS_BOGUS:
-		r->metrics.failures_dns++;
-		break;
-	default:
-		if (row->tlsrpt != NULL)
-			r->metrics.failures_fetch++;
-		else if (row->severity == SMX_DIAG_ERROR)
-			r->metrics.failures_record++;
-		break;
-	}
-	if (e->policy != NULL && row->severity == SMX_DIAG_ERROR) {
-		r->metrics.failures_protected++;
-		level = SMX_LOG_WARNING;
-	}
-	smx_buf_init_fixed(&text, storage, sizeof(storage));
-	smx_diag_print(&e->diag, &text);
-	smx_log(level, "%.*s: %s%s%.*s%s [%s]%s", (int)e->domain.n, e->domain.p,
-	    smx_buf_text(&text), e->detail.n > 0 ? " (" : "", (int)e->detail.n,
-	    e->detail.n > 0 ? e->detail.p : "", e->detail.n > 0 ? ")" : "",
-	    row->name,
-	    e->policy == NULL ? "" : "; the cached policy stays in force");
-}
-
-/* What is to be told in TLS reports. */
-static void
-tell_witness(struct smx_role_resolve *r, const struct smx_lookup_event *e)
-{
-	const char *word = e->kind == SMX_LOOKUP_FINDING
-	    ? smx_diag_row(e->diag.code)->tlsrpt
-	    : NULL;
-	struct smx_witness_policy policy = { .mode = SMX_STS_NONE };
-	enum smx_tlsrpt_result result;
-
-	if (e->policy != NULL) {
-		struct smx_postfix postfix =
-		    smx_cache_policy_postfix(e->policy);
-
-		policy.mode = (enum smx_sts_mode)e->policy->mode;
-		policy.mx = postfix.mx;
-		policy.lines = postfix.lines;
-	}
-	if (word != NULL &&
-	    smx_tlsrpt_result_parse(smx_slice_text(word), &result)) {
-		char storage[512];
-		struct smx_buf reason;
-
-		smx_buf_init_fixed(&reason, storage, sizeof(storage));
-		smx_buf_add_text(&reason, smx_diag_row(e->diag.code)->name);
-		if (e->detail.n > 0 && e->detail.n < sizeof(storage) / 2) {
-			smx_buf_add_text(&reason, ": ");
-			smx_buf_add(&reason, e->detail);
-		}
-		smx_witness_run_failure(r->witness, e->domain,
-		    e->policy != NULL ? &policy : NULL, result,
-		    smx_buf_slice(&reason));
-	} else if (e->policy != NULL &&
-	    (e->kind == SMX_LOOKUP_POLICY_NEW ||
-		e->kind == SMX_LOOKUP_POLICY_CHANGED ||
-		e->kind == SMX_LOOKUP_MAIL)) {
-		smx_witness_run_mail(r->witness, e->domain, &policy);
-	}
-}
-
-static void
 on_event(void *self, const struct smx_lookup_event *e)
 {
 	struct smx_role_resolve *r = self;
 
-	if (r->witness != NULL)
-		tell_witness(r, e);
-	switch (e->kind) {
-	case SMX_LOOKUP_MAIL:
-		break;
-	case SMX_LOOKUP_POLICY_NEW:
-		r->metrics.policies_found++;
-		log_policy(e, "policy found", SMX_LOG_INFO);
-		break;
-	case SMX_LOOKUP_POLICY_CHANGED:
-		r->metrics.policies_changed++;
-		log_policy(e, "policy changed", SMX_LOG_INFO);
-		break;
-	case SMX_LOOKUP_POLICY_REFRESHED:
-		r->metrics.policies_refreshed++;
-		log_policy(e, "policy refreshed", SMX_LOG_DEBUG);
-		break;
-	case SMX_LOOKUP_POLICY_EXPIRED:
-		r->metrics.policies_expired++;
-		log_policy(e, "policy expired", SMX_LOG_INFO);
-		break;
-	case SMX_LOOKUP_FINDING:
-		log_finding(r, e);
-		break;
-	case SMX_LOOKUP_TIMED_OUT:
-		r->metrics.waited_in_vain++;
-		smx_log(SMX_LOG_INFO,
-		    "%.*s: no policy within %lld s; the mail is answered "
-		    "without, and the fetch goes on",
-		    (int)e->domain.n, e->domain.p,
-		    (long long)(r->config->resolve_answer_bound / SMX_SECOND));
-		break;
-	case SMX_LOOKUP_CACHE_FULL:
-		if (r->metrics.refused_full++ == 0)
-			smx_log(SMX_LOG_WARNING,
-			    "the cache is full: %zu policies",
-			    SMX_CACHE_POLICY_MAX);
-		break;
-	case SMX_LOOKUP_BUSY:
-		if (r->metrics.refused_busy++ == 0)
-			smx_log(SMX_LOG_WARNING,
-			    "too many fetches at once: %zu",
-			    SMX_LOOKUP_FLIGHT_MAX);
-		break;
-	}
+	smx_resolve_events_take(e, &r->metrics, r->witness,
+	    r->config->resolve_answer_bound);
 }
 
 static void
@@ -592,6 +460,20 @@ start_lookup(struct smx_role_resolve *r, struct smx_buf *reason)
 	return rc;
 }
 
+/* Start, change or end it; what fails leaves it as it is. */
+static int
+set_witness(struct smx_role_resolve *r, const struct smx_config *config,
+    struct smx_buf *reason)
+{
+	if (!smx_witness_run_is_wanted(config)) {
+		smx_witness_run_stop(&r->witness);
+		return 0;
+	}
+	return r->witness != NULL
+	    ? smx_witness_run_set(r->witness, config, reason)
+	    : smx_witness_run_start(config, &r->witness, reason);
+}
+
 static int
 start_all(struct smx_role_resolve *r, struct smx_buf *reason)
 {
@@ -620,8 +502,7 @@ start_all(struct smx_role_resolve *r, struct smx_buf *reason)
 		return rc;
 	r->lookup.dns = smx_worker_dns_port(r->worker);
 	r->lookup.https = smx_worker_https_port(r->worker);
-	if (smx_witness_run_is_wanted(r->config))
-		rc = smx_witness_run_start(r->config, &r->witness, reason);
+	rc = set_witness(r, r->config, reason);
 	if (rc < 0)
 		return rc;
 	r->timer = event_new(r->base, -1, 0, on_timer, r);
@@ -661,22 +542,19 @@ smx_role_resolve_reload(struct smx_role_resolve *r,
     const struct smx_config *config, struct smx_buf *reason)
 {
 	struct smx_worker_settings settings = worker_settings(config);
-	struct smx_witness_run *witness = NULL;
 	int rc = listen_all(r, config, reason);
 
-	if (rc == 0 && smx_witness_run_is_wanted(config))
-		rc = smx_witness_run_start(config, &witness, reason);
 	if (rc == 0)
 		rc = smx_worker_set(r->worker, &settings, reason);
+	if (rc == 0)
+		rc = set_witness(r, config, reason);
 	if (rc < 0) {
-		smx_witness_run_stop(&witness);
-		/* Close what was opened for it, and keep all that was. */
+		/* Close what was opened for it, and keep all that was. The
+		 * worker goes back when the old one is reloaded. */
 		keep_listeners(r);
 		return rc;
 	}
 	sweep_listeners(r);
-	smx_witness_run_stop(&r->witness);
-	r->witness = witness;
 	r->lookup.settings = lookup_settings(config);
 	if (strcmp(config->top_store, r->config->top_store) != 0)
 		smx_log(SMX_LOG_WARNING,

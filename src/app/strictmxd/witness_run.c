@@ -17,10 +17,13 @@
 #include "io/log_file.h"
 #include "io/log_journal.h"
 #include "io/loop_thread.h"
+#include "io/own_name.h"
 #include "io/probe_smtp.h"
 
-/* News on their way to the thread; more are dropped. */
-#define NEWS_MAX 1000
+/* News on their way to the thread, and their octets; more are dropped. Mail
+ * comes again, failures don't: the last quarter is for them. */
+#define NEWS_MAX       4000
+#define NEWS_BYTES_MAX ((size_t)16 << 20)
 /* Polite: few sessions at once, one with an address. */
 #define SESSION_MAX 20
 /* The mail log is looked at so often; while there is more of it, sooner, but
@@ -28,53 +31,75 @@
 static const struct timeval log_every = { .tv_sec = 1 };
 static const struct timeval log_soon = { .tv_usec = 10000 };
 
+/* Where the mail log is read; all NULL: nowhere. */
+struct mail_log {
+	struct smx_log_file *file;
+	struct smx_log_journal *journal;
+	struct smx_log_sessions *sessions;
+	char *path; /* as configured */
+};
+
 struct smx_witness_run {
 	struct smx_loop_thread *loop;
 	struct smx_dns *dns;
 	struct smx_probe_smtp *probe;
 	struct smx_witness witness;
-	/* The mail log, where one is configured. */
-	struct smx_log_file *log_file;
-	struct smx_log_journal *log_journal;
-	struct smx_log_sessions *log_sessions;
+	struct mail_log log;
 	struct event *log_timer;
 	int log_told; /* the status that was logged last */
 	uint64_t log_lines, log_counted;
 	int fd;
 	struct smx_address collect;
-	atomic_uint news;
+	atomic_size_t news, news_bytes; /* under way */
+	atomic_uint_fast64_t news_dropped;
 	uint64_t sent, lost;
 	bool lost_told;
-	char host[256];
 };
+
+enum news_kind { NEWS_FAILURE, NEWS_MAIL, NEWS_POLICY };
 
 /* What loop A has to say; its texts are behind it. */
 struct news {
 	struct smx_message message;
 	struct smx_witness_run *run;
-	bool is_failure;
+	enum news_kind kind;
 	bool has_policy;
 	enum smx_tlsrpt_result result;
 	struct smx_slice domain, reason;
 	struct smx_witness_policy policy;
 };
 
+static size_t
+bytes_of(const struct news *n)
+{
+	return n->domain.n + n->reason.n + n->policy.mx.n + n->policy.lines.n;
+}
+
 static void
 run_news(struct smx_message *m)
 {
 	struct news *n = SMX_ELEMENT(m, struct news, message);
 	struct smx_witness_run *r = n->run;
+	const struct smx_witness_policy *policy = n->has_policy ? &n->policy
+								: NULL;
+	struct smx_tlsrpt_failure failure = { .result = n->result,
+		.failure_reason_code = n->reason };
 	struct smx_now now = smx_clock_now();
 
 	atomic_fetch_sub(&r->news, 1);
-	if (n->is_failure)
-		smx_witness_failure(&r->witness, n->domain,
-		    n->has_policy ? &n->policy : NULL,
-		    &(struct smx_tlsrpt_failure){
-			.result = n->result, .failure_reason_code = n->reason },
+	atomic_fetch_sub(&r->news_bytes, bytes_of(n));
+	switch (n->kind) {
+	case NEWS_FAILURE:
+		smx_witness_failure(&r->witness, n->domain, policy, &failure,
 		    now);
-	else
-		smx_witness_mail(&r->witness, n->domain, &n->policy, now);
+		break;
+	case NEWS_MAIL:
+		smx_witness_mail(&r->witness, n->domain, policy, now);
+		break;
+	case NEWS_POLICY:
+		smx_witness_policy(&r->witness, n->domain, policy, now);
+		break;
+	}
 	free(n);
 }
 
@@ -89,28 +114,43 @@ keep(char **at, struct smx_slice text)
 	return kept;
 }
 
-static void
-post(struct smx_witness_run *r, const struct news *news)
+static bool
+has_room(struct smx_witness_run *r, const struct news *news)
 {
-	size_t bytes = news->domain.n + news->reason.n + news->policy.mx.n +
-	    news->policy.lines.n;
-	struct news *n;
+	size_t share = news->kind == NEWS_FAILURE ? 4 : 3;
+
+	return atomic_load(&r->news) < NEWS_MAX / 4 * share &&
+	    atomic_load(&r->news_bytes) + bytes_of(news) <=
+	    NEWS_BYTES_MAX / 4 * share;
+}
+
+/* @p policy may be NULL. */
+static void
+post(struct smx_witness_run *r, struct news news,
+    const struct smx_witness_policy *policy)
+{
+	struct news *n = NULL;
 	char *at;
 
-	if (atomic_load(&r->news) >= NEWS_MAX)
+	news.has_policy = policy != NULL;
+	if (policy != NULL)
+		news.policy = *policy;
+	if (has_room(r, &news))
+		n = malloc(sizeof(*n) + bytes_of(&news));
+	if (n == NULL) {
+		atomic_fetch_add(&r->news_dropped, 1);
 		return;
-	n = malloc(sizeof(*n) + bytes);
-	if (n == NULL)
-		return;
-	*n = *news;
+	}
+	*n = news;
 	at = (char *)(n + 1);
-	n->domain = keep(&at, news->domain);
-	n->reason = keep(&at, news->reason);
-	n->policy.mx = keep(&at, news->policy.mx);
-	n->policy.lines = keep(&at, news->policy.lines);
+	n->domain = keep(&at, news.domain);
+	n->reason = keep(&at, news.reason);
+	n->policy.mx = keep(&at, news.policy.mx);
+	n->policy.lines = keep(&at, news.policy.lines);
 	n->run = r;
 	n->message.run = run_news;
 	atomic_fetch_add(&r->news, 1);
+	atomic_fetch_add(&r->news_bytes, bytes_of(n));
 	smx_loop_thread_post(r->loop, &n->message);
 }
 
@@ -119,22 +159,26 @@ smx_witness_run_failure(struct smx_witness_run *r, struct smx_slice domain,
     const struct smx_witness_policy *policy, enum smx_tlsrpt_result result,
     struct smx_slice reason)
 {
-	struct news news = { .is_failure = true,
-		.has_policy = policy != NULL,
+	post(r,
+	    (struct news){ .kind = NEWS_FAILURE,
 		.result = result,
 		.domain = domain,
-		.reason = reason };
-
-	if (policy != NULL)
-		news.policy = *policy;
-	post(r, &news);
+		.reason = reason },
+	    policy);
 }
 
 void
 smx_witness_run_mail(struct smx_witness_run *r, struct smx_slice domain,
     const struct smx_witness_policy *policy)
 {
-	post(r, &(struct news){ .domain = domain, .policy = *policy });
+	post(r, (struct news){ .kind = NEWS_MAIL, .domain = domain }, policy);
+}
+
+void
+smx_witness_run_policy(struct smx_witness_run *r, struct smx_slice domain,
+    const struct smx_witness_policy *policy)
+{
+	post(r, (struct news){ .kind = NEWS_POLICY, .domain = domain }, policy);
 }
 
 /* To role collect, as an MTA does it: without waiting. */
@@ -175,7 +219,7 @@ on_line(void *arg, struct smx_slice text)
 
 	r->log_lines++;
 	smx_postfix_log_parse(text, &line);
-	if (!smx_log_sessions_add(r->log_sessions, &line, &end))
+	if (!smx_log_sessions_add(r->log.sessions, &line, &end))
 		return;
 	r->log_counted++;
 	smx_witness_session(&r->witness, smx_domain_slice(&end.domain),
@@ -186,8 +230,8 @@ static void
 on_log_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct smx_witness_run *r = arg;
-	int rc = r->log_file != NULL ? smx_log_file_read(r->log_file)
-				     : smx_log_journal_read(r->log_journal);
+	int rc = r->log.file != NULL ? smx_log_file_read(r->log.file)
+				     : smx_log_journal_read(r->log.journal);
 
 	(void)fd;
 	(void)what;
@@ -202,25 +246,33 @@ on_log_timer(evutil_socket_t fd, short what, void *arg)
 	r->log_told = rc;
 }
 
+static void
+close_log(struct mail_log *log)
+{
+	smx_log_file_free(&log->file);
+	smx_log_journal_free(&log->journal);
+	free(log->sessions);
+	free(log->path);
+	*log = (struct mail_log){ .path = NULL };
+}
+
 static int
-start_log(struct smx_witness_run *r, const struct smx_config *c,
+open_log(struct smx_witness_run *r, const char *path, struct mail_log *log,
     struct smx_buf *reason)
 {
-	const char *path = c->resolve_mail_log;
 	int rc;
 
 	if (path[0] == '\0')
 		return 0;
-	r->log_sessions = calloc(1, sizeof(*r->log_sessions));
-	if (r->log_sessions == NULL)
+	log->path = strdup(path);
+	log->sessions = calloc(1, sizeof(*log->sessions));
+	if (log->path == NULL || log->sessions == NULL)
 		return -SMX_ENOMEM;
-	smx_log_sessions_init(r->log_sessions,
-	    smx_slice_text(c->report_contact));
 	if (strcmp(path, "journal") != 0) {
 		rc = smx_log_file_new(path, SMX_POSTFIX_LOG_LINE_MAX, on_line,
-		    r, &r->log_file);
+		    r, &log->file);
 	} else {
-		rc = smx_log_journal_new(on_line, r, &r->log_journal);
+		rc = smx_log_journal_new(on_line, r, &log->journal);
 		if (rc < 0)
 			smx_buf_add_text(reason,
 			    rc == -SMX_ENOENT
@@ -229,15 +281,32 @@ start_log(struct smx_witness_run *r, const struct smx_config *c,
 				: "mail_log = \"journal\": the journal can't be "
 				  "read; is this user in group systemd-journal?");
 	}
-	if (rc < 0)
-		return rc;
-	r->log_timer = event_new(smx_loop_thread_base(r->loop), -1, EV_PERSIST,
-	    on_log_timer, r);
-	if (r->log_timer == NULL || event_add(r->log_timer, &log_every) < 0)
-		return -SMX_ENOMEM;
+	return rc;
+}
+
+/* Read this one from now on. */
+static void
+use_log(struct smx_witness_run *r, struct mail_log *log)
+{
+	close_log(&r->log);
+	r->log = *log;
+	*log = (struct mail_log){ .path = NULL };
+	r->log_told = 0;
+	event_del(r->log_timer);
 	/* From its present end on. */
-	on_log_timer(-1, 0, r);
-	return 0;
+	if (r->log.path != NULL)
+		on_log_timer(-1, 0, r);
+}
+
+/* The sender of our own reports, whose sessions don't count. */
+static void
+set_contact(struct mail_log *log, struct smx_slice contact)
+{
+	struct smx_log_sessions *s = log->sessions;
+
+	if (s != NULL &&
+	    !smx_slice_equal(smx_slice(s->contact, s->contact_bytes), contact))
+		smx_log_sessions_init(s, contact);
 }
 
 /* That of the setting, or else of role collect in the same configuration. */
@@ -257,33 +326,61 @@ smx_witness_run_is_wanted(const struct smx_config *c)
 }
 
 static int
-start_clients(struct smx_witness_run *r, const struct smx_config *c,
-    struct smx_buf *reason)
+new_probe(struct smx_witness_run *r, const struct smx_config *c,
+    struct smx_probe_smtp **ret, struct smx_buf *reason)
 {
-	struct smx_dns_settings dns = smx_dns_settings(c);
-	struct smx_probe_smtp_settings probe = {
+	char host[SMX_DOMAIN_MAX + 1];
+	struct smx_probe_smtp_settings settings = {
 		.ca_file = c->resolve_ca_file,
-		.ehlo_name = r->host,
+		.ehlo_name = host,
 		.port = (uint16_t)c->resolve_smtp_port,
 		.allow_private_addresses = c->resolve_allow_private_addresses,
 		.session_max = SESSION_MAX,
 		.address_max = 1,
 	};
-	int rc;
 
-	if (gethostname(r->host, sizeof(r->host) - 1) < 0)
-		return -SMX_EIO;
-	rc = smx_dns_new(smx_loop_thread_base(r->loop), &dns, &r->dns, reason);
+	smx_own_name(host);
+	return smx_probe_smtp_new(smx_loop_thread_base(r->loop), &settings, ret,
+	    reason);
+}
+
+/* Take the configuration, all of it or nothing. The thread doesn't run. */
+static int
+set_all(struct smx_witness_run *r, const struct smx_config *c,
+    struct smx_buf *reason)
+{
+	struct smx_dns_settings dns = smx_dns_settings(c);
+	const char *old_log = r->log.path != NULL ? r->log.path : "";
+	bool is_new_log = strcmp(c->resolve_mail_log, old_log) != 0;
+	struct mail_log log = { .path = NULL };
+	struct smx_probe_smtp *probe = NULL;
+	struct smx_address collect;
+	int rc = smx_address_parse(socket_of(c), &collect, reason);
+
 	if (rc == 0)
-		rc = smx_probe_smtp_new(smx_loop_thread_base(r->loop), &probe,
-		    &r->probe, reason);
-	if (rc < 0)
+		rc = new_probe(r, c, &probe, reason);
+	if (rc == 0 && is_new_log)
+		rc = open_log(r, c->resolve_mail_log, &log, reason);
+	if (rc == 0)
+		rc = r->dns != NULL ? smx_dns_set(r->dns, &dns, reason)
+				    : smx_dns_new(smx_loop_thread_base(r->loop),
+					  &dns, &r->dns, reason);
+	if (rc < 0) {
+		smx_probe_smtp_free(&probe);
+		close_log(&log);
 		return rc;
+	}
+	r->collect = collect;
 	r->witness.dns = smx_dns_as_port(r->dns);
-	r->witness.probe = smx_probe_smtp_port(r->probe);
-	r->witness.emit = emit;
-	r->witness.emit_self = r;
 	r->witness.probes = c->resolve_testing_probe;
+	smx_probe_smtp_free(&r->probe);
+	r->probe = probe;
+	smx_witness_sessions_set_probe(&r->witness.sessions,
+	    smx_probe_smtp_port(probe));
+	set_contact(is_new_log ? &log : &r->log,
+	    smx_slice_text(c->report_contact));
+	if (is_new_log)
+		use_log(r, &log);
 	return 0;
 }
 
@@ -292,23 +389,26 @@ start_all(struct smx_witness_run *r, const struct smx_config *config,
     struct smx_buf *reason)
 {
 	uint64_t seed[2];
-	int rc = smx_address_parse(socket_of(config), &r->collect, reason);
+	int rc;
 
-	if (rc < 0)
-		return rc;
 	if (getrandom(seed, sizeof(seed), 0) < 0)
 		return -SMX_EIO;
 	rc = smx_witness_init(&r->witness, seed);
 	if (rc < 0)
 		return rc;
+	r->witness.emit = emit;
+	r->witness.emit_self = r;
 	r->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (r->fd < 0)
 		return -SMX_EIO;
 	rc = smx_loop_thread_new(&r->loop);
-	if (rc == 0)
-		rc = start_clients(r, config, reason);
-	if (rc == 0)
-		rc = start_log(r, config, reason);
+	if (rc < 0)
+		return rc;
+	r->log_timer = event_new(smx_loop_thread_base(r->loop), -1, EV_PERSIST,
+	    on_log_timer, r);
+	if (r->log_timer == NULL)
+		return -SMX_ENOMEM;
+	rc = set_all(r, config, reason);
 	return rc == 0 ? smx_loop_thread_start(r->loop) : rc;
 }
 
@@ -322,7 +422,6 @@ smx_witness_run_start(const struct smx_config *config,
 	if (r == NULL)
 		return -SMX_ENOMEM;
 	r->fd = -1;
-	smx_list_init(&r->witness.recent);
 	rc = start_all(r, config, reason);
 	if (rc < 0)
 		smx_witness_run_stop(&r);
@@ -331,18 +430,34 @@ smx_witness_run_start(const struct smx_config *config,
 	return rc;
 }
 
+int
+smx_witness_run_set(struct smx_witness_run *r, const struct smx_config *config,
+    struct smx_buf *reason)
+{
+	int rc, started;
+
+	smx_loop_thread_pause(r->loop);
+	rc = set_all(r, config, reason);
+	started = smx_loop_thread_start(r->loop);
+	return rc < 0 ? rc : started;
+}
+
 static void
 log_counts(void *arg)
 {
-	const struct smx_witness_run *r = arg;
+	struct smx_witness_run *r = arg;
+	const struct smx_witness *w = &r->witness;
 
 	smx_log(SMX_LOG_INFO,
 	    "witness: %zu domains, %" PRIu64 " looks at MX hosts, %" PRIu64
-	    " sessions, %" PRIu64 " events handed to role collect, %" PRIu64
-	    " lost; %" PRIu64 " lines of the mail log, %" PRIu64
-	    " sessions in it",
-	    r->witness.domains.count, r->witness.visits, r->witness.sessions,
-	    r->sent, r->lost, r->log_lines, r->log_counted);
+	    " put off, %" PRIu64 " sessions; %" PRIu64
+	    " events handed to role collect, %" PRIu64 " lost; %" PRIu64
+	    " dropped for want of room; %" PRIu64
+	    " lines of the mail log, %" PRIu64 " sessions in it",
+	    w->domains.map.count, w->visits, w->put_off, w->sessions.made,
+	    r->sent, r->lost,
+	    w->dropped + (uint64_t)atomic_load(&r->news_dropped), r->log_lines,
+	    r->log_counted);
 }
 
 void
@@ -363,13 +478,10 @@ smx_witness_run_stop(struct smx_witness_run **rp)
 		smx_loop_thread_stop(r->loop);
 	if (r->log_timer != NULL)
 		event_free(r->log_timer);
-	smx_log_file_free(&r->log_file);
-	smx_log_journal_free(&r->log_journal);
-	free(r->log_sessions);
+	close_log(&r->log);
 	smx_dns_free(&r->dns);
 	smx_probe_smtp_free(&r->probe);
-	if (r->witness.domains.slots != NULL)
-		smx_witness_done(&r->witness);
+	smx_witness_done(&r->witness);
 	smx_loop_thread_free(&r->loop);
 	if (r->fd >= 0)
 		close(r->fd);

@@ -25,6 +25,15 @@ bool smx_witness_run_is_wanted(const struct smx_config *c);
 int smx_witness_run_start(const struct smx_config *config,
     struct smx_witness_run **ret, struct smx_buf *reason) SMX_CHECKED;
 
+/**
+ * Take another configuration. What is known stays, and nothing that was told is
+ * told again; the mail log is read on when it is the same.
+ *
+ * @return as smx_witness_run_start(). It goes on as before unless it is 0.
+ */
+int smx_witness_run_set(struct smx_witness_run *r,
+    const struct smx_config *config, struct smx_buf *reason) SMX_CHECKED;
+
 /** As smx_witness_failure(), from another thread; does not wait. */
 void smx_witness_run_failure(struct smx_witness_run *r, struct smx_slice domain,
     const struct smx_witness_policy *policy, enum smx_tlsrpt_result result,
@@ -32,6 +41,10 @@ void smx_witness_run_failure(struct smx_witness_run *r, struct smx_slice domain,
 
 /** As smx_witness_mail(), from another thread; does not wait. */
 void smx_witness_run_mail(struct smx_witness_run *r, struct smx_slice domain,
+    const struct smx_witness_policy *policy);
+
+/** As smx_witness_policy(), from another thread; does not wait. */
+void smx_witness_run_policy(struct smx_witness_run *r, struct smx_slice domain,
     const struct smx_witness_policy *policy);
 
 /** Log counters. */
