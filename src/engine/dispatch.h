@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "engine/dispatch_event.h"
 #include "engine/port_mail.h"
 #include "engine/port_post.h"
 #include "engine/port_reports.h"
@@ -46,30 +47,6 @@ struct smx_dispatch_settings {
 	size_t flight_bytes;      /* and in all, from which on others wait */
 	bool only_failures;
 	bool dry_run; /* nothing leaves the machine; copies are written */
-};
-
-enum smx_dispatch_event_kind {
-	SMX_DISPATCH_DELIVERED,
-	SMX_DISPATCH_RETRY, /* it failed, and will be tried again */
-	SMX_DISPATCH_GIVEN_UP,
-	SMX_DISPATCH_TOO_OLD,  /* a day was never sent */
-	SMX_DISPATCH_NO_PLACE, /* the record names no usable one */
-	SMX_DISPATCH_FAILED,   /* the store failed: status */
-	SMX_DISPATCH_LEAP, /* the clock has leapt ahead; nothing is done for a
-			    * while */
-};
-
-/** Something worth a line in the log. */
-struct smx_dispatch_event {
-	enum smx_dispatch_event_kind kind;
-	struct smx_slice domain, uri, detail;
-	int64_t day;
-	int status;
-};
-
-struct smx_dispatch_observer {
-	void (*event)(void *self, const struct smx_dispatch_event *event);
-	void *self;
 };
 
 /** Where copies go: a local file. */
