@@ -20,8 +20,8 @@ RECORD = "v=TLSRPTv1; rua=mailto:tlsrpt@bank.test"
 class Listener:
     """The socket of role collect."""
 
-    def __init__(self, folder):
-        self.path = folder / "tlsrpt-log"
+    def __init__(self, folder, name="log"):
+        self.path = folder / f"tlsrpt-{name}"
         self.path.unlink(missing_ok=True)
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.sock.bind(str(self.path))
@@ -121,6 +121,39 @@ def test_many_recipients_are_one_session(world, heard, attack, code):
     world.sender.send("someone@bank.test")
     wait_until(lambda: (2, False, None) in heard.of("bank.test")[before:], 10, "the end")
     assert [s[2] for s in heard.of("bank.test")[before:] if s[2]] == [code]
+
+
+def test_burst(world):
+    """A queue that is shorter than what comes at once makes nothing lost."""
+    namespace = world.namespace
+    # Of sockets made from now on.
+    namespace.run(["sysctl", "-q", "-w", "net.unix.max_dgram_qlen=10"])
+    with namespace.entered():
+        listener = Listener(namespace.folder, "burst")
+    namespace.run(["sysctl", "-q", "-w", "net.unix.max_dgram_qlen=512"])
+    log = namespace.folder / "burst.log"
+    log.touch()
+    daemon = world.daemon(
+        "mail-burst", port=8494, events_to=f"unix:{listener.path}", mail_log=str(log)
+    )
+    daemon.start()
+    lines = []
+    for number in range(1500):
+        smtp = f"Nov 24 03:15:34 sender postfix/smtp[{10000 + number}]: "
+        lines.append(
+            f"{smtp}Trusted TLS connection established to "
+            "mx.hoster.test[10.25.3.1]:25: TLSv1.3 with cipher "
+            "TLS_AES_256_GCM_SHA384 (256/256 bits)\n"
+            f"{smtp}7B{number}: to=<a@club.test>, "
+            "relay=mx.hoster.test[10.25.3.1]:25, delay=0.02, delays=0/0/0/0.01, "
+            "dsn=2.0.0, status=sent (250 2.0.0 Ok)\n"
+        )
+    with log.open("a", encoding="ascii") as file:
+        file.writelines(lines)
+    wait_until(lambda: len(listener.of("club.test")) == len(lines), 30, "all of them")
+    daemon.check_healthy()
+    assert daemon.stop() == 0
+    assert "can't be handed" not in daemon.log()
 
 
 def test_others_are_not_told(heard):

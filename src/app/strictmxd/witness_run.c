@@ -187,14 +187,16 @@ emit(void *self, const struct smx_tlsrpt_event *event)
 {
 	struct smx_witness_run *r = self;
 	struct smx_buf datagram;
+	/* The kernel's queue can be short, and collect needs a moment. One that
+	 * stands still is waited for only once. */
+	int flags = MSG_NOSIGNAL | (r->lost_told ? MSG_DONTWAIT : 0);
 	ssize_t n = -1;
 
 	smx_buf_init(&datagram, SMX_TLSRPT_DATAGRAM_MAX);
 	smx_tlsrpt_event_print(event, &datagram);
 	if (smx_buf_status(&datagram) == 0)
-		n = sendto(r->fd, datagram.p, datagram.n,
-		    MSG_DONTWAIT | MSG_NOSIGNAL, &r->collect.u.any,
-		    r->collect.bytes);
+		n = sendto(r->fd, datagram.p, datagram.n, flags,
+		    &r->collect.u.any, r->collect.bytes);
 	if (n < 0) {
 		r->lost++;
 		if (!r->lost_told)
@@ -388,6 +390,7 @@ static int
 start_all(struct smx_witness_run *r, const struct smx_config *config,
     struct smx_buf *reason)
 {
+	static const struct timeval patience = { .tv_sec = 1 };
 	uint64_t seed[2];
 	int rc;
 
@@ -399,7 +402,9 @@ start_all(struct smx_witness_run *r, const struct smx_config *config,
 	r->witness.emit = emit;
 	r->witness.emit_self = r;
 	r->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (r->fd < 0)
+	if (r->fd < 0 ||
+	    setsockopt(r->fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
+		sizeof(patience)) < 0)
 		return -SMX_EIO;
 	rc = smx_loop_thread_new(&r->loop);
 	if (rc < 0)
