@@ -683,17 +683,6 @@ smx_mail_as_port(struct smx_mail_client *c)
 }
 
 int
-smx_mail_check(const struct smx_mail_settings *settings, struct smx_buf *reason)
-{
-	struct smx_mail_own own;
-	int rc = smx_mail_settings_own(settings, &own, reason);
-
-	if (rc == 0)
-		smx_mail_settings_done(&own);
-	return rc;
-}
-
-int
 smx_mail_set(struct smx_mail_client *c,
     const struct smx_mail_settings *settings, struct smx_buf *reason)
 {
