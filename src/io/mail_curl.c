@@ -393,7 +393,7 @@ judge(struct job *j, CURLcode rc)
 	}
 	smx_buf_add_text(&j->detail, stage_names[j->stage]);
 	smx_buf_add_text(&j->detail, ": ");
-	smx_buf_add_escaped(&j->detail, smx_buf_slice(&j->reply));
+	smx_buf_add(&j->detail, smx_buf_slice(&j->reply));
 }
 
 static void *
