@@ -355,8 +355,11 @@ static const struct {
 	PARSE("", "not JSON"),
 	PARSE("x", "not JSON"),
 	PARSE("{", "not JSON"),
-	PARSE("{} x", "not JSON"),
-	PARSE(EVENT("a.example", "{}") "}", "not JSON"),
+	PARSE("{} x", "something stands behind it: one object is one datagram"),
+	PARSE(EVENT("a.example", "{}") "\n" EVENT("a.example", "{}"),
+	    "something stands behind it: one object is one datagram"),
+	PARSE(EVENT("a.example", "{}") "}",
+	    "something stands behind it: one object is one datagram"),
 	PARSE("{\"x\":[}}", "not JSON"),
 	PARSE("{\"d\":[}}", "not JSON"),
 	PARSE("[]", "no JSON object"),
@@ -366,7 +369,7 @@ static const struct {
 	PARSE("{\"dpv\":\"\"}", "a version (dpv) other than 1"),
 	PARSE("{\"dpv\":1}", "a version (dpv) other than 1"),
 	PARSE("{\"dpv\":null}", "a version (dpv) other than 1"),
-	PARSE("{}", "the domain (d) is no host name"),
+	PARSE("{}", "no domain (d)"),
 	PARSE(EVENT("", "{}"), "the domain (d) is no host name"),
 	PARSE(EVENT("a b", "{}"), "the domain (d) is no host name"),
 	PARSE(EVENT("192.0.2.1", "{}"), "the domain (d) is no host name"),
@@ -577,9 +580,8 @@ test_long_lines_are_cut(void **state)
 	struct smx_tlsrpt_event e;
 
 	(void)state;
-	assert_int_equal(parse(with_lengths(SMX_TXT_MAX,
-				   SMX_TLSRPT_EVENT_TEXT_MAX + 1),
-			     &e),
+	assert_int_equal(
+	    parse(with_lengths(SMX_TXT_MAX, SMX_TLSRPT_EVENT_TEXT_MAX + 1), &e),
 	    0);
 	assert_int_equal(e.record.n, SMX_TXT_MAX);
 	assert_int_equal(e.policies->policy_string->text.n,

@@ -42,14 +42,14 @@ on_option(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		c->show = strcmp(arg, "show") == 0;
 		if (c->has_verb || (!c->show && strcmp(arg, "check") != 0))
-			argp_error(state, "say check or show");
+			smx_command_misused(state, "say check or show");
 		c->has_verb = true;
 		return 0;
 	case ARGP_KEY_END:
 		if (!c->has_verb)
-			argp_error(state, "say check or show");
+			smx_command_misused(state, "say check or show");
 		else if (c->json && !c->show)
-			argp_error(state, "check has no --json");
+			smx_command_misused(state, "check has no --json");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
