@@ -235,6 +235,7 @@ def test_export_is_what_inspect_reads(store, tmp_path):
         (("list", "--day=1969-12-31"), 2, "before 1970"),
         (("send", "--day=1969-12-31", "good.example"), 2, "before 1970"),
         (("list", "--day=\x1b[31mx"), 2, "\\x1b[31mx"),
+        (("list", "--\x1b[31mx=1"), 2, 'unknown option "--\\x1b[31mx=1"'),
         (("list", "b\u00fccher.example"), 1, "counted for xn--bcher-kva.example"),
         (("list", "--failed", "good.example"), 1, "has no report that was given up"),
         (
