@@ -56,6 +56,12 @@ file_of(const cfg_t *cfg)
 	return cfg->filename != NULL ? cfg->filename : loading.root->filename;
 }
 
+const char *
+smx_config_section_name(enum smx_config_section section)
+{
+	return sections[section];
+}
+
 const struct smx_setting_row *
 smx_config_row(enum smx_setting setting)
 {
@@ -219,9 +225,27 @@ is_choice(const char *choices, const char *value)
 	return false;
 }
 
+/* The address of a unix socket. */
+static int
+check_local(const char *value, struct smx_buf *reason)
+{
+	struct smx_address address;
+
+	if (strncmp(value, "unix:/", 6) != 0) {
+		smx_buf_add_text(reason,
+		    "write \"unix:\" and an absolute path");
+		return -SMX_EPARSE;
+	}
+	return smx_address_parse(value, &address, reason);
+}
+
 static int
 check_text(cfg_t *cfg, size_t i, const char *value)
 {
+	char storage[256];
+	struct smx_buf reason;
+
+	smx_buf_init_fixed(&reason, storage, sizeof(storage));
 	if (rows[i].low[0] != '\0' && !is_choice(rows[i].low, value)) {
 		cfg_error(cfg, "%s = \"%s\": it must be one of %s",
 		    rows[i].name, value, rows[i].low);
@@ -237,10 +261,9 @@ check_text(cfg_t *cfg, size_t i, const char *value)
 		return -1;
 	}
 	if (i == SMX_SETTING_resolve_events_to && value[0] != '\0' &&
-	    (strncmp(value, "unix:/", 6) != 0 || strlen(value) > 5 + 107)) {
-		cfg_error(cfg,
-		    "events_to = \"%s\": write \"unix:\" and an absolute path",
-		    value);
+	    check_local(value, &reason) < 0) {
+		cfg_error(cfg, "events_to = \"%s\": %s", value,
+		    smx_buf_text(&reason));
 		return -1;
 	}
 	if (i == SMX_SETTING_resolve_mail_log && value[0] != '\0' &&
@@ -289,12 +312,9 @@ check_list(cfg_t *cfg, cfg_opt_t *opt, size_t i)
 			rc = -1;
 		}
 		if (i == SMX_SETTING_collect_listen &&
-		    (smx_address_parse(value, &address, &reason) < 0 ||
-			address.u.any.sa_family != AF_UNIX)) {
-			cfg_error(cfg,
-			    "listen: \"%s\": write \"unix:\" and an "
-			    "absolute path",
-			    value);
+		    check_local(value, &reason) < 0) {
+			cfg_error(cfg, "listen: \"%s\": %s", value,
+			    smx_buf_text(&reason));
 			rc = -1;
 		}
 		if (i == SMX_SETTING_resolve_forwarders &&
@@ -550,10 +570,12 @@ parse(cfg_t *root, const char *path, struct smx_buf *reason)
 static int
 on_section(cfg_t *cfg, cfg_opt_t *opt)
 {
-	(void)cfg;
-	for (size_t i = 0; i < SMX_CONFIG_SECTION_COUNT; i++)
-		if (strcmp(opt->name, sections[i]) == 0)
-			loading.config->has_section[i] = true;
+	for (size_t i = 0; i < SMX_CONFIG_SECTION_COUNT; i++) {
+		if (strcmp(opt->name, sections[i]) != 0)
+			continue;
+		loading.config->has_section[i] = true;
+		loading.config->section_end[i] = cfg->line;
+	}
 	return 0;
 }
 
@@ -634,6 +656,8 @@ smx_config_load(const char *path, struct smx_config **ret,
 	int rc = -SMX_ENOMEM;
 
 	if (c != NULL)
+		c->path = strdup(path != NULL ? path : SMX_CONFIG_FILE);
+	if (c != NULL && c->path != NULL)
 		rc = read_file(path, c, reason);
 	if (rc == -SMX_ENOMEM)
 		smx_buf_add_text(reason, "out of memory");
@@ -663,66 +687,9 @@ smx_config_free(struct smx_config **cp)
 			free(*(char ***)at);
 		}
 	}
+	free(c->path);
 	free(c);
 	*cp = NULL;
-}
-
-static void
-print_span(smx_time span, struct smx_buf *out)
-{
-	static const struct {
-		char letter;
-		smx_time unit;
-	} units[] = { { 'd', SMX_DAY }, { 'h', SMX_HOUR }, { 'm', SMX_MINUTE },
-		{ 's', SMX_SECOND } };
-	size_t i = 0;
-
-	while (i < 3 && (span == 0 || span % units[i].unit != 0))
-		i++;
-	smx_buf_printf(out, "\"%lld%c\"", (long long)(span / units[i].unit),
-	    units[i].letter);
-}
-
-static void
-print_text(const char *text, struct smx_buf *out)
-{
-	smx_buf_add_char(out, '"');
-	for (; *text != '\0'; text++) {
-		if (*text == '"' || *text == '\\')
-			smx_buf_add_char(out, '\\');
-		smx_buf_add_char(out, *text);
-	}
-	smx_buf_add_char(out, '"');
-}
-
-void
-smx_config_print_value(const struct smx_config *c, enum smx_setting i,
-    struct smx_buf *out)
-{
-	void *at = field(c, i);
-
-	switch (types[i]) {
-	case TEXT:
-		print_text(*(char **)at, out);
-		break;
-	case LIST:
-		smx_buf_add_char(out, '{');
-		for (char **p = *(char ***)at; *p != NULL; p++) {
-			smx_buf_add_text(out, p == *(char ***)at ? " " : ", ");
-			print_text(*p, out);
-		}
-		smx_buf_add_text(out, " }");
-		break;
-	case SWITCH:
-		smx_buf_add_text(out, *(bool *)at ? "true" : "false");
-		break;
-	case SPAN:
-		print_span(*(smx_time *)at, out);
-		break;
-	case COUNT:
-		smx_buf_printf(out, "%ld", *(long *)at);
-		break;
-	}
 }
 
 const char *
@@ -735,4 +702,15 @@ const char *
 smx_config_reports_path(const struct smx_config *c)
 {
 	return c->top_reports + strlen(STORE_PREFIX);
+}
+
+void
+smx_config_roles(const struct smx_config *c, bool ret[SMX_CONFIG_SECTION_COUNT])
+{
+	bool any = false;
+
+	for (size_t i = 0; i < SMX_CONFIG_SECTION_COUNT; i++)
+		any |= ret[i] = c->has_section[i];
+	if (!any)
+		ret[SMX_CONFIG_SECTION_RESOLVE] = true;
 }

@@ -41,8 +41,10 @@ struct smx_config {
 	SMX_CONFIG_##type section##_##name;
 #include "app/config.def"
 #undef SMX_SETTING
-	/* Does it stand in the file, even if empty? */
+	char *path; /* that was read */
+	/* Does it stand in the file, even if empty, and where does it end? */
 	bool has_section[SMX_CONFIG_SECTION_COUNT];
+	int section_end[SMX_CONFIG_SECTION_COUNT];
 	/* Where it was set; NULL: it has its default. */
 	struct {
 		char *file;
@@ -80,9 +82,11 @@ int smx_config_load(const char *path, struct smx_config **ret,
 
 void smx_config_free(struct smx_config **c);
 
-/** Write a setting's value as it would stand in the file. */
-void smx_config_print_value(const struct smx_config *c, enum smx_setting i,
-    struct smx_buf *out);
+const char *smx_config_section_name(enum smx_config_section section);
+
+/** Which roles it starts: those that have a section; resolve when none has. */
+void smx_config_roles(const struct smx_config *c,
+    bool ret[SMX_CONFIG_SECTION_COUNT]);
 
 /** The path in store = "sqlite:PATH". */
 const char *smx_config_store_path(const struct smx_config *c);

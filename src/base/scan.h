@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/slice.h"
 
@@ -66,5 +67,15 @@ smx_scan_trim_end(struct smx_slice s)
  * @return 1 to 4, or 0 when the bytes are not well-formed UTF-8.
  */
 size_t smx_scan_utf8(struct smx_slice s);
+
+/** @return the number of the character, which smx_scan_utf8() has measured. */
+uint32_t smx_scan_code_point(struct smx_slice character);
+
+/**
+ * Would it do something to a terminal, or to the order or the look of what
+ * stands beside it? Control characters, line and paragraph separators, and
+ * Unicode's format characters, which have no look of their own.
+ */
+bool smx_scan_is_control(uint32_t code_point);
 
 #endif

@@ -31,11 +31,30 @@ add_escape(struct smx_buf *out, unsigned char c)
 	}
 }
 
-/* U+0080 to U+009F: control sequences to some terminals. */
-static bool
-is_c1(char second)
+/* Beyond U+FFFF as a surrogate pair (RFC 8259, 7). */
+static void
+add_code_point(struct smx_buf *out, uint32_t c)
 {
-	return (unsigned char)second < 0xa0;
+	if (c > 0xffff)
+		smx_buf_printf(out, "\\u%04x\\u%04x",
+		    (unsigned)(0xd800 + ((c - 0x10000) >> 10)),
+		    (unsigned)(0xdc00 + ((c - 0x10000) & 0x3ff)));
+	else
+		smx_buf_printf(out, "\\u%04x", (unsigned)c);
+}
+
+/* One character. What people see has to be what there is, on a terminal too. */
+static void
+add_character(struct smx_buf *out, struct smx_slice character)
+{
+	uint32_t c = smx_scan_code_point(character);
+
+	if (c == '"' || c == '\\' || c < ' ')
+		add_escape(out, (unsigned char)c);
+	else if (smx_scan_is_control(c))
+		add_code_point(out, c);
+	else
+		smx_buf_add(out, character);
 }
 
 void
@@ -43,19 +62,13 @@ smx_json_print_text(struct smx_buf *out, struct smx_slice text)
 {
 	smx_buf_add_char(out, '"');
 	for (size_t i = 0; i < text.n;) {
-		unsigned char c = (unsigned char)text.p[i];
 		size_t n = smx_scan_utf8(smx_slice_from(text, i));
 
 		if (n == 0) {
 			smx_buf_add(out, SMX_SLICE("\xef\xbf\xbd"));
 			n = 1;
-		} else if (c < ' ' || c == 0x7f || c == '"' || c == '\\') {
-			add_escape(out, c);
-		} else if (n == 2 && c == 0xc2 && is_c1(text.p[i + 1])) {
-			smx_buf_printf(out, "\\u%04x",
-			    (unsigned char)text.p[i + 1]);
 		} else {
-			smx_buf_add(out, smx_slice(text.p + i, n));
+			add_character(out, smx_slice(text.p + i, n));
 		}
 		i += n;
 	}

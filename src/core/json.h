@@ -24,8 +24,8 @@ struct smx_json_text {
 #define SMX_JSON_BYTES_MAX ((size_t)1 << 20)
 
 /**
- * Append a JSON string. Bytes that are no UTF-8 become U+FFFD; control
- * characters, also DEL and those above it, are escaped.
+ * Append a JSON string. Bytes that are no UTF-8 become U+FFFD; what
+ * smx_scan_is_control() has, control and format characters, is escaped.
  */
 void smx_json_print_text(struct smx_buf *out, struct smx_slice text);
 

@@ -517,8 +517,14 @@ parse_event(struct parser *p, struct smx_tlsrpt_event *event)
 		if (rc < 0)
 			return rc;
 	}
-	if (rc < 0 || (rc = next(p, &value)) < 0)
+	if (rc < 0)
 		return rc;
+	rc = next(p, &value);
+	if (rc < 0)
+		return fail(p, rc,
+		    "something stands behind it: one object is one datagram");
+	if ((seen & MEMBER_DOMAIN) == 0)
+		return fail(p, -SMX_EPARSE, "no domain (d)");
 	if (smx_domain_parse(domain, &event->domain) < 0)
 		return fail(p, -SMX_EPARSE, "the domain (d) is no host name");
 	if (event->record.n == 0)

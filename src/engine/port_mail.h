@@ -26,7 +26,9 @@ enum smx_mail_status {
 
 struct smx_mail_answer {
 	enum smx_mail_status status;
-	struct smx_slice detail; /* what happened, printable, may be empty */
+	/* What happened, with words of the server as they came: escaped where
+	 * it is shown. May be empty. */
+	struct smx_slice detail;
 };
 
 typedef void smx_mail_done(void *arg, const struct smx_mail_answer *answer);

@@ -30,9 +30,11 @@ enum smx_post_status {
 
 struct smx_post_answer {
 	enum smx_post_status status;
-	unsigned http_status;    /* 0: there was none */
-	unsigned retry_after_s;  /* as asked for; 0: not asked for */
-	struct smx_slice detail; /* what happened, printable, may be empty */
+	unsigned http_status;   /* 0: there was none */
+	unsigned retry_after_s; /* as asked for; 0: not asked for */
+	/* What happened, with words of the server as they came: escaped where
+	 * it is shown. May be empty. */
+	struct smx_slice detail;
 };
 
 typedef void smx_post_done(void *arg, const struct smx_post_answer *answer);

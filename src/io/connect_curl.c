@@ -247,7 +247,7 @@ explain_tls(const struct smx_connect *c, const char *error, struct smx_buf *out)
 	    out->n == before)
 		smx_buf_add_text(out, "no version that is safe");
 	if (out->n == before)
-		smx_buf_add_escaped(out, smx_slice_text(error));
+		smx_buf_add_text(out, error);
 }
 
 void
@@ -269,16 +269,15 @@ smx_connect_explain(const struct smx_connect *c, CURL *easy, CURLcode rc,
 	} else if (rc == CURLE_COULDNT_CONNECT) {
 		curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &number);
 		smx_buf_add_text(out, "no connection: ");
-		smx_buf_add_escaped(out,
-		    smx_slice_text(number != 0 ? strerror((int)number)
-					       : error));
+		smx_buf_add_text(out,
+		    number != 0 ? strerror((int)number) : error);
 	} else if (rc == CURLE_PEER_FAILED_VERIFICATION) {
 		smx_buf_add_text(out, "certificate not accepted: ");
-		smx_buf_add_escaped(out,
+		smx_buf_add(out,
 		    seen != NULL ? seen->reason : smx_slice_text(error));
 	} else if (rc == CURLE_SSL_CONNECT_ERROR) {
 		explain_tls(c, error, out);
 	} else {
-		smx_buf_add_escaped(out, smx_slice_text(error));
+		smx_buf_add_text(out, error);
 	}
 }

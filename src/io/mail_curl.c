@@ -393,7 +393,7 @@ judge(struct job *j, CURLcode rc)
 	}
 	smx_buf_add_text(&j->detail, stage_names[j->stage]);
 	smx_buf_add_text(&j->detail, ": ");
-	smx_buf_add_escaped(&j->detail, smx_buf_slice(&j->reply));
+	smx_buf_add(&j->detail, smx_buf_slice(&j->reply));
 }
 
 static void *
@@ -680,17 +680,6 @@ smx_mail_as_port(struct smx_mail_client *c)
 	static const struct smx_mail_ops ops = { .send = send_mail };
 
 	return (struct smx_mail_port){ &ops, c };
-}
-
-int
-smx_mail_check(const struct smx_mail_settings *settings, struct smx_buf *reason)
-{
-	struct smx_mail_own own;
-	int rc = smx_mail_settings_own(settings, &own, reason);
-
-	if (rc == 0)
-		smx_mail_settings_done(&own);
-	return rc;
 }
 
 int

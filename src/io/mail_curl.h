@@ -75,11 +75,6 @@ int smx_mail_new(struct event_base *base, struct smx_dns *dns,
  */
 void smx_mail_free(struct smx_mail_client **c);
 
-/** Can these settings be used? @retval 0, -SMX_EINVAL with the reason, or
- * -SMX_ENOMEM. */
-int smx_mail_check(const struct smx_mail_settings *settings,
-    struct smx_buf *reason) SMX_CHECKED;
-
 /** Use other settings from now on. As smx_mail_new(); on failure no change. */
 int smx_mail_set(struct smx_mail_client *c,
     const struct smx_mail_settings *settings,

@@ -42,18 +42,23 @@ check_host(const struct smx_mail_settings *s, const char *host,
 		if (smx_domain_is_host(name))
 			return 0;
 		smx_buf_add_escaped(reason, name);
-		smx_buf_add_text(reason, ": not a host name or address");
+		smx_buf_add_text(reason,
+		    name.n > 0 ? ": not a host name or address"
+			       : "no host name or address");
 		return -SMX_EINVAL;
 	}
 	if (is_verified(s)) {
 		smx_buf_printf(reason,
-		    "%s: a certificate is verified for a name: write that",
+		    "%s: a certificate is verified for a name: write that "
+		    "in place of the address",
 		    host);
 		return -SMX_EINVAL;
 	}
 	if (s->tls == SMX_MAIL_TLS_NONE &&
 	    !(ip.is_v6 ? strcmp(host, "::1") == 0 : ip.bytes[0] == 127)) {
-		smx_buf_printf(reason, "%s: without TLS only to this machine",
+		smx_buf_printf(reason,
+		    "%s: without TLS only to this machine: ask for TLS, or "
+		    "write an address such as 127.0.0.1",
 		    host);
 		return -SMX_EINVAL;
 	}
@@ -61,14 +66,17 @@ check_host(const struct smx_mail_settings *s, const char *host,
 }
 
 static int
-check(const struct smx_mail_settings *s, struct smx_buf *reason)
+check_others(const struct smx_mail_settings *s, enum smx_mail_member *member,
+    struct smx_buf *reason)
 {
+	*member = SMX_MAIL_EHLO_NAME;
 	if (s->ehlo_name == NULL || s->ehlo_name[0] == '\0' ||
 	    strlen(s->ehlo_name) > SMX_DOMAIN_MAX ||
 	    !is_visible(s->ehlo_name)) {
 		smx_buf_add_text(reason, "no host name for EHLO");
 		return -SMX_EINVAL;
 	}
+	*member = SMX_MAIL_USER;
 	if ((s->user == NULL) != (s->password_file == NULL)) {
 		smx_buf_add_text(reason,
 		    "a user needs a password file, and "
@@ -80,6 +88,7 @@ check(const struct smx_mail_settings *s, struct smx_buf *reason)
 		    "a password is not sent without verified TLS");
 		return -SMX_EINVAL;
 	}
+	*member = SMX_MAIL_CA_FILE;
 	if (is_verified(s) &&
 	    (s->ca_file == NULL || access(s->ca_file, R_OK) != 0)) {
 		smx_buf_printf(reason, "ca_file %s: %m",
@@ -117,6 +126,44 @@ read_password(const char *path, char **ret, struct smx_buf *reason)
 	return rc;
 }
 
+/* @param member  written when there is a reason. */
+static int
+judge(const struct smx_mail_settings *s, char **ret_password,
+    enum smx_mail_member *member, struct smx_buf *reason)
+{
+	const char *host = s->host != NULL ? s->host : DEFAULT_HOST;
+	int rc;
+
+	*member = SMX_MAIL_HOST;
+	rc = check_host(s, host, reason);
+	if (rc == 0)
+		rc = check_others(s, member, reason);
+	if (rc == 0 && s->password_file != NULL) {
+		*member = SMX_MAIL_PASSWORD_FILE;
+		rc = read_password(s->password_file, ret_password, reason);
+	}
+	return rc;
+}
+
+static void
+wipe(char *password)
+{
+	if (password != NULL)
+		explicit_bzero(password, strlen(password));
+	free(password);
+}
+
+int
+smx_mail_settings_check(const struct smx_mail_settings *s,
+    enum smx_mail_member *ret_member, struct smx_buf *reason)
+{
+	char *password = NULL;
+	int rc = judge(s, &password, ret_member, reason);
+
+	wipe(password);
+	return rc;
+}
+
 /* NULL stays NULL. @return false without memory. */
 static bool
 copy(const char *from, char **ret)
@@ -137,6 +184,7 @@ smx_mail_settings_own(const struct smx_mail_settings *s,
 		[SMX_MAIL_TLS_IMPLICIT] = 465, /* RFC 8314, 7.3 */
 	};
 	const char *host = s->host != NULL ? s->host : DEFAULT_HOST;
+	enum smx_mail_member member;
 	struct smx_mail_own own = {
 		.port = s->port != 0 ? s->port : ports[s->tls],
 		.tls = s->tls,
@@ -144,18 +192,13 @@ smx_mail_settings_own(const struct smx_mail_settings *s,
 		.session_max = s->session_max != 0 ? s->session_max
 						   : DEFAULT_SESSION_MAX,
 	};
-	int rc = check_host(s, host, reason);
+	int rc = judge(s, &own.password, &member, reason);
 
-	if (rc == 0)
-		rc = check(s, reason);
-	if (rc < 0)
-		return rc;
-	if (!copy(host, &own.host) || !copy(s->user, &own.user) ||
-	    !copy(s->ehlo_name, &own.ehlo_name) ||
-	    !copy(s->ca_file, &own.ca_file))
+	if (rc == 0 &&
+	    (!copy(host, &own.host) || !copy(s->user, &own.user) ||
+		!copy(s->ehlo_name, &own.ehlo_name) ||
+		!copy(s->ca_file, &own.ca_file)))
 		rc = -SMX_ENOMEM;
-	if (rc == 0 && s->password_file != NULL)
-		rc = read_password(s->password_file, &own.password, reason);
 	if (rc < 0) {
 		smx_mail_settings_done(&own);
 		return rc;
@@ -167,9 +210,7 @@ smx_mail_settings_own(const struct smx_mail_settings *s,
 void
 smx_mail_settings_done(struct smx_mail_own *own)
 {
-	if (own->password != NULL)
-		explicit_bzero(own->password, strlen(own->password));
-	free(own->password);
+	wipe(own->password);
 	free(own->host);
 	free(own->user);
 	free(own->ehlo_name);

@@ -17,10 +17,29 @@ struct smx_mail_own {
 	size_t session_max;
 };
 
+/** Which setting can't be used. */
+enum smx_mail_member {
+	SMX_MAIL_HOST,
+	SMX_MAIL_USER,
+	SMX_MAIL_PASSWORD_FILE,
+	SMX_MAIL_EHLO_NAME,
+	SMX_MAIL_CA_FILE,
+};
+
+/**
+ * Can they be used? The password is read and forgotten.
+ *
+ * @param ret_member  written when there is a reason: what it is about.
+ *
+ * @return as smx_mail_settings_own().
+ */
+int smx_mail_settings_check(const struct smx_mail_settings *settings,
+    enum smx_mail_member *ret_member, struct smx_buf *reason) SMX_CHECKED;
+
 /**
  * Copy them, and read the password.
  *
- * @param reason  on failure, what is wrong.
+ * @param reason  on failure, what is wrong and how to mend it.
  *
  * @retval 0
  * @retval -SMX_EINVAL  a setting can't be used.

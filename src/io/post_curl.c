@@ -150,7 +150,7 @@ finish_answered(struct job *j)
 		if (to.n > LOCATION_SHOWN)
 			to.n = LOCATION_SHOWN;
 		smx_buf_add_text(&detail, ": redirect to ");
-		smx_buf_add_escaped(&detail, to);
+		smx_buf_add(&detail, to);
 		smx_buf_add_text(&detail, " is not followed");
 	}
 	answer.http_status = (unsigned)status;

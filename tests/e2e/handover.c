@@ -44,14 +44,16 @@ static void
 tell(struct job *j, const char *status, json_t *more, struct smx_slice detail)
 {
 	struct run *r = j->run;
+	struct smx_buf shown;
 
 	SMX_REQUIRE(!j->is_done && !r->is_asking);
-	for (size_t i = 0; i < detail.n; i++)
-		SMX_REQUIRE(detail.p[i] >= ' ' && detail.p[i] <= '~');
+	smx_buf_init(&shown, 65536);
+	smx_buf_add_escaped(&shown, detail);
 	j->is_done = true;
 	json_object_set_new(more, "job", json_integer((json_int_t)j->number));
 	json_object_set_new(more, "status", json_string(status));
-	json_object_set_new(more, "detail", json_stringn(detail.p, detail.n));
+	json_object_set_new(more, "detail", json_stringn(shown.p, shown.n));
+	smx_buf_done(&shown);
 	json_object_set_new(more, "ms",
 	    json_integer(smx_clock_now().mono - j->begun));
 	json_dumpf(more, stdout, JSON_COMPACT);

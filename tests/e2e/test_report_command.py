@@ -136,16 +136,17 @@ def test_preview_of_a_domain(store):
     assert "\x1b" not in done.stdout
 
 
-LEFT_OUT = (None, "left out by the settings exclude or only_failures")
+EXCLUDED = (None, "left out by the setting exclude")
+NO_FAILURE = (None, "no failure, and the setting only_failures")
 DRY = "dry run: it will not be sent"
 
 
 @pytest.mark.parametrize(
     "settings, bad, good",
     [
-        ('exclude = { ".example" }', [LEFT_OUT], [LEFT_OUT]),
-        ('exclude = { "bad.example" } only_failures = true', [LEFT_OUT], [LEFT_OUT]),
-        ('copy_to = "/copies" only_failures = true', ["file:/copies"], [LEFT_OUT]),
+        ('exclude = { ".example" }', [EXCLUDED], [EXCLUDED]),
+        ('exclude = { "bad.example" } only_failures = true', [EXCLUDED], [NO_FAILURE]),
+        ('copy_to = "/copies" only_failures = true', ["file:/copies"], [NO_FAILURE]),
         ('copy_to = "/copies" dry_run = true', ["file:/copies", DRY], [DRY]),
         ('copy_mail = "us@sender.example"', ["mailto:us@sender.example"], []),
     ],
@@ -159,8 +160,8 @@ def test_preview_knows_the_settings(store, tmp_path, settings, bad, good):
     for domain, expected in (("bad.example", bad), ("good.example", good)):
         rows = [r for r in json.loads(done.stdout)["reports"] if r["domain"] == domain]
         there = [(r.get("to"), r.get("detail")) for r in rows]
-        if LEFT_OUT in expected:
-            assert there == [LEFT_OUT]
+        if EXCLUDED in expected or NO_FAILURE in expected:
+            assert there == expected
         else:
             assert set(expected) <= {part for pair in there for part in pair}
         # Copies are written all the same.
@@ -231,6 +232,17 @@ def test_export_is_what_inspect_reads(store, tmp_path):
         (("preview", "--day=2026-01-31", "a.example"), 1, "on that day"),
         (("export", "good.example", "-o", "/nowhere/x"), 3, "No such file"),
         (("list", "a b"), 2, "no domain"),
+        (("list", "--day=1969-12-31"), 2, "before 1970"),
+        (("send", "--day=1969-12-31", "good.example"), 2, "before 1970"),
+        (("list", "--day=\x1b[31mx"), 2, "\\x1b[31mx"),
+        (("list", "--\x1b[31mx=1"), 2, 'unknown option "--\\x1b[31mx=1"'),
+        (("list", "b\u00fccher.example"), 1, "counted for xn--bcher-kva.example"),
+        (("list", "--failed", "good.example"), 1, "has no report that was given up"),
+        (
+            ("list", "--waiting", "--day", TODAY, "good.example"),
+            1,
+            "was counted on that day has no report that waits",
+        ),
         (("show", "nobody.example"), 1, "nothing was counted for nobody.example"),
         (("list", "--failed"), 1, "nothing of the kind"),
         (("send", "good.example"), 1, "the day is not closed"),
@@ -242,6 +254,20 @@ def test_mistakes(store, words, status, says):
     assert done.returncode == status
     assert says in done.stderr
     assert done.stdout == ""
+    assert "\x1b" not in done.stderr
+
+
+def test_several_domains_are_one_table(store):
+    """Below one head, in columns; who is not known is said."""
+    done = store.run("list", "good.example", "nobody.example", "bad.example")
+    assert done.returncode == 0
+    head, *rows = done.stdout.splitlines()
+    assert [row.split()[1] for row in rows] == ["good.example", "bad.example"]
+    assert {row.index("counting") for row in rows} == {head.index("STATE")}
+    assert done.stderr == "strictmx: nothing was counted for nobody.example\n"
+    done = store.run("list", "--json", "good.example", "nobody.example")
+    assert len(json.loads(done.stdout)["reports"]) == 1
+    assert "nobody.example" in done.stderr
 
 
 def test_without_a_store(tmp_path):
@@ -325,6 +351,115 @@ def test_a_day_that_is_closed(tmp_path):
         assert "was delivered" in mine.run("send", "bad.example").stderr
     finally:
         mine.stop()
+
+
+@pytest.mark.parametrize(
+    "settings, domain, reason",
+    [
+        ('exclude = { "good.example" }', "good.example", EXCLUDED[1]),
+        ("only_failures = true", "good.example", NO_FAILURE[1]),
+        ("", "nowhere.example", "its record names no usable place"),
+        ("", "good.example", "settings that have changed since"),
+    ],
+)
+def test_why_a_closed_day_was_not_sent(tmp_path, settings, domain, reason):
+    """The same as preview has told, in text and JSON."""
+    mine = Store(tmp_path)
+    try:
+        mine.change(
+            "INSERT INTO domain_day (day, domain, record) SELECT day,"
+            " 'nowhere.example', 'v=TLSRPTv1' FROM domain_day LIMIT 1"
+        )
+        mine.change("UPDATE domain_day SET report_id = 'x@sender.example'")
+        text = mine.config.read_text(encoding="utf-8")
+        mine.config.write_text(text.replace("report {", f"report {{ {settings} "), "utf-8")
+        (line,) = mine.run("list", domain).stdout.splitlines()[1:]
+        assert "not sent" in line and line.endswith(reason)
+        (row,) = json.loads(mine.run("list", "--json", domain).stdout)["reports"]
+        assert row["state"] == "not-sent" and row["detail"].endswith(reason)
+        assert f"{reason}\n" in mine.run("show", domain).stdout
+        shown = json.loads(mine.run("show", "--json", domain).stdout)
+        assert shown["detail"].endswith(reason) and shown["deliveries"] == []
+    finally:
+        mine.stop()
+
+
+def test_list_counts_what_the_report_counts(tmp_path):
+    """Beside a policy in testing, sessions without one are not reported."""
+    mine = Store(tmp_path)
+
+    def numbers(*words):
+        (row,) = json.loads(mine.run(*words, "--json", "good.example").stdout)["reports"]
+        return row["successful"], row["failed"], row["left_out"]
+
+    try:
+        mine.change("UPDATE policy SET type = 0, success = 5, failure = 2")
+        mine.change("UPDATE domain_day SET report_id = 'x@sender.example'")
+        assert numbers("list") == (5, 2, 0)
+        mine.change(
+            "INSERT INTO policy (domain_day, type, members, success, failure)"
+            " SELECT id, 1, '\"policy-type\":\"sts\",\"policy-string\":"
+            '["version: STSv1","mode: testing"],"policy-domain":"good.example"\','
+            " 1, 0 FROM domain_day WHERE domain = 'good.example'"
+        )
+        assert numbers("list") == (1, 0, 7)
+        assert mine.run("list", "good.example").stdout.splitlines()[1].split()[2:4] == [
+            "1",
+            "0",
+        ]
+        report = json.loads(mine.run("export", "good.example").stdout)
+        (policy,) = report["policies"]
+        assert policy["summary"]["total-successful-session-count"] == 1
+        shown = mine.run("show", "good.example").stdout
+        assert "1 session succeeded, 0 failed" in shown
+        assert "7 sessions without a policy left out: while a policy is in testing" in shown
+        assert json.loads(mine.run("show", "--json", "good.example").stdout)["left_out"] == 7
+        mine.change("UPDATE domain_day SET report_id = NULL")
+        lines = mine.run("preview").stdout.splitlines()
+        assert {tuple(l.split()[2:4]) for l in lines if "good." in l} == {("1", "0")}
+    finally:
+        mine.stop()
+
+
+def test_hostile_words_are_escaped_once(tmp_path):
+    """Those of a server, and those of a datagram, in the log too."""
+    mine = Store(tmp_path)
+    try:
+        mine.change("UPDATE domain_day SET report_id = 'x@sender.example'")
+        mine.change(
+            "INSERT INTO delivery SELECT id, 'mailto:a@b.example', 2, 3, 0, 0, 9,"
+            " '554 ' || char(27) || '[31m‮' FROM domain_day"
+        )
+        for verb in (("list",), ("show", "bad.example")):
+            shown = mine.run(*verb).stdout
+            assert "554 \\x1b[31m\\xe2" in shown
+        raw = mine.run("list", "--json", "bad.example").stdout
+        assert '"554 \\u001b[31m\\u202e"' in raw
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b'{"d":"\\u001b\x1b\0.x"}', str(tmp_path / "socket"))
+    finally:
+        mine.child.terminate()
+        _, log = mine.child.communicate(timeout=20)
+    assert b'it begins: {"d":"\\x5cu001b\\x1b?.x"}\n' in log
+
+
+def test_marks_that_turn_the_order_around(tmp_path):
+    """Are visible in all JSON, also that which is sent."""
+    mine = Store(tmp_path)
+    marks = "‮⁦​ ﻿"
+    text = datagram("marks.example", {"c": 204, "n": "mx.bad.example", "f": marks})
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(text.encode(), str(tmp_path / "socket"))
+        wait_until(lambda: "marks.example" in mine.run("list").stdout, 10, "a flush")
+        for words in (("show", "--json"), ("export",), ("preview",)):
+            shown = mine.run(*words, "marks.example").stdout
+            assert not set(marks) & set(shown)
+            assert "\\u202e\\u2066\\u200b\\u2028\\ufeff" in shown
+    finally:
+        mine.stop()
+    shown = inspect(text.encode(), "--json").stdout.decode()
+    assert not set(marks) & set(shown) and "\\u202e" in shown
 
 
 def test_what_waits_for_its_time_is_left_alone(tmp_path):
@@ -439,6 +574,13 @@ def test_inspect_datagram():
         (b"", b"not JSON"),
         (b'{"d":"a.example","policies":[{}],"pr":""}', b"no TLS reporting record"),
         (b'{"d":1,"policies":[{}],"pr":"x"}', b"no host name"),
+        (b"{}", b"no domain"),
+        (b'{"d":"a.example","policies":[{}],"pr":"v=TLSRPTv1"}', b"no usable rua"),
+        (
+            b'{"d":"a.example","policies":[{}],"pr":"v=TLSRPTv1;rua=ftp://a"}',
+            b"no usable rua",
+        ),
+        (b'{"d":"a.example"}\n{"d":"a.example"}', b"one object is one datagram"),
         (b'{"dpv":"2"}', b"version"),
         (b" " * 300000, b"longer than a datagram"),
     ],

@@ -594,6 +594,7 @@ def test_mail(arrived, reporter):
         text, part = parts_of(message)
         assert text.get_content_type() == "text/plain"
         assert domain in text.get_content()
+        assert ORGANIZATION in text.get_content()
         assert part.get_content_type() == "application/tlsrpt+gzip"
         assert part.get_content_disposition() == "attachment"
         assert part.get_filename() == (

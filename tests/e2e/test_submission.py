@@ -505,10 +505,15 @@ def test_end_in_the_middle(handover, stage):
         ({"ehlo_name": "a b"}, "no host name for EHLO"),
         ({"ehlo_name": ""}, "no host name for EHLO"),
         ({"host": "a/b"}, "a/b: not a host name or address"),
-        ({"host": "10.0.0.1"}, "10.0.0.1: without TLS only to this machine"),
+        (
+            {"host": "10.0.0.1"},
+            "10.0.0.1: without TLS only to this machine: ask for TLS, or write an "
+            "address such as 127.0.0.1",
+        ),
         (
             {"tls": STARTTLS, "host": "10.0.0.1"},
-            "10.0.0.1: a certificate is verified for a name: write that",
+            "10.0.0.1: a certificate is verified for a name: write that in place of "
+            "the address",
         ),
         (
             {"tls": STARTTLS, "ca_file": "/nonexistent"},

@@ -5,7 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app/config.h"
+#include "app/config_check.h"
+#include "app/config_print.h"
 
 static char path[64];
 

@@ -56,6 +56,12 @@ test_print(void **state)
 	    "\"\\r\\n\\t\\u001b\\u0000\\u007f\"");
 	assert_printed(SMX_SLICE("\xc3\xbc\xe2\x82\xac\xf0\x9f\x90\xa2"),
 	    "\"\xc3\xbc\xe2\x82\xac\xf0\x9f\x90\xa2\"");
+	/* What has no look of its own, or turns the order around. */
+	assert_printed(SMX_SLICE("a\xe2\x80\xae\xe2\x81\xa6\xe2\x80\x8b"),
+	    "\"a\\u202e\\u2066\\u200b\"");
+	assert_printed(SMX_SLICE("\xe2\x80\xa8\xe2\x80\xa9\xef\xbb\xbf"),
+	    "\"\\u2028\\u2029\\ufeff\"");
+	assert_printed(SMX_SLICE("\xf3\xa0\x81\x81"), "\"\\udb40\\udc41\"");
 	/* What is no UTF-8 would make the whole output no JSON. */
 	assert_printed(SMX_SLICE("a\xff\xc3z\xed\xa0\x80"),
 	    "\"a\xef\xbf\xbd\xef\xbf\xbdz"

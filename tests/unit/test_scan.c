@@ -131,6 +131,32 @@ test_utf8_that_is_none(void **state)
 			fail_msg("%s", rows[i].what);
 }
 
+static void
+test_controls(void **state)
+{
+	static const struct smx_slice steering[] = { SMX_SLICE("\x1b"),
+		SMX_SLICE("\x7f"), SMX_SLICE("\xc2\x9b"),
+		SMX_SLICE("\xe2\x80\xae"), SMX_SLICE("\xe2\x81\xa9"),
+		SMX_SLICE("\xe2\x80\x8b"), SMX_SLICE("\xe2\x80\xa8"),
+		SMX_SLICE("\xe2\x80\xa9"), SMX_SLICE("\xef\xbb\xbf"),
+		SMX_SLICE("\xf3\xa0\x81\x81") };
+	static const struct smx_slice plain[] = { SMX_SLICE(" "),
+		SMX_SLICE("~"), SMX_SLICE("\xc2\xa0"), SMX_SLICE("\xc3\xbc"),
+		SMX_SLICE("\xe2\x82\xac"), SMX_SLICE("\xf0\x9f\x90\xa2") };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(steering); i++)
+		if (!smx_scan_is_control(smx_scan_code_point(steering[i])))
+			fail_msg("%zu is let through", i);
+	for (size_t i = 0; i < COUNT_OF(plain); i++)
+		if (smx_scan_is_control(smx_scan_code_point(plain[i])))
+			fail_msg("%zu is held back", i);
+	assert_int_equal(smx_scan_code_point(SMX_SLICE("\xe2\x82\xac")),
+	    0x20ac);
+	assert_int_equal(smx_scan_code_point(SMX_SLICE("\xf0\x9f\x90\xa2")),
+	    0x1f422);
+}
+
 int
 main(void)
 {
@@ -140,6 +166,7 @@ main(void)
 		cmocka_unit_test(test_utf8_of_every_code_point),
 		cmocka_unit_test(test_utf8_takes_one_character_only),
 		cmocka_unit_test(test_utf8_that_is_none),
+		cmocka_unit_test(test_controls),
 	};
 
 	return cmocka_run_group_tests_name("scan", tests, NULL, NULL);

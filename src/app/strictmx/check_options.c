@@ -94,7 +94,7 @@ number(struct argp_state *state, const char *what, const char *text,
 
 	n = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
 	if (*text < '0' || *text > '9' || *end != '\0' || n < min || n > max)
-		argp_error(state,
+		smx_command_misused(state,
 		    "--%s is a number from %lu to %lu, not \"%s\"", what, min,
 		    max, text);
 	return n;
@@ -108,7 +108,7 @@ colour(struct argp_state *state, const char *text)
 	if (strcmp(text, "never") == 0)
 		return SMX_CHECK_OPTIONS_NEVER;
 	if (strcmp(text, "auto") != 0)
-		argp_error(state,
+		smx_command_misused(state,
 		    "--colour is auto, always or never, not \"%s\"", text);
 	return SMX_CHECK_OPTIONS_AUTO;
 }
@@ -146,10 +146,10 @@ add_connect(struct smx_check_options *o, struct argp_state *state,
     const char *text)
 {
 	if (o->run.connect_count == SMX_CHECK_OPTIONS_CONNECT_MAX)
-		argp_error(state, "--connect at most %d times",
+		smx_command_misused(state, "--connect at most %d times",
 		    SMX_CHECK_OPTIONS_CONNECT_MAX);
 	if (!parse_connect(text, &o->connect[o->run.connect_count]))
-		argp_error(state,
+		smx_command_misused(state,
 		    "--connect is HOST:PORT=ADDRESS:PORT, such as "
 		    "mta-sts.example.com:443=127.0.0.1:8443, not \"%s\"",
 		    text);
@@ -164,10 +164,10 @@ add_resolver(struct smx_check_options *o, struct argp_state *state, char *text)
 
 	smx_buf_init_fixed(&reason, storage, sizeof(storage));
 	if (o->resolver_count == SMX_CHECK_OPTIONS_RESOLVERS)
-		argp_error(state, "--resolver at most %d times",
+		smx_command_misused(state, "--resolver at most %d times",
 		    SMX_CHECK_OPTIONS_RESOLVERS);
 	if (smx_address_parse_server(text, &reason) < 0)
-		argp_error(state, "--resolver \"%s\": %s", text,
+		smx_command_misused(state, "--resolver \"%s\": %s", text,
 		    smx_buf_text(&reason));
 	o->resolvers[o->resolver_count++] = text;
 }
@@ -177,7 +177,7 @@ set_format(struct smx_check_options *o, struct argp_state *state,
     enum smx_check_options_format format)
 {
 	if (o->format != SMX_CHECK_OPTIONS_TEXT && o->format != format)
-		argp_error(state,
+		smx_command_misused(state,
 		    "--json, --csv and --quiet exclude each "
 		    "other");
 	o->format = format;
@@ -188,14 +188,15 @@ static void
 finish(struct smx_check_options *o, struct argp_state *state)
 {
 	if (o->file == NULL && o->names[0] == NULL)
-		argp_error(state, "name a domain, or --file");
+		smx_command_misused(state, "name a domain, or --file");
 	if (o->file != NULL && o->names[0] != NULL)
-		argp_error(state, "either domains or --file");
+		smx_command_misused(state, "either domains or --file");
 	if (o->resume && o->output == NULL)
-		argp_error(state, "--resume goes with --output FILE");
+		smx_command_misused(state, "--resume goes with --output FILE");
 	if (o->resume && o->format != SMX_CHECK_OPTIONS_JSON &&
 	    o->format != SMX_CHECK_OPTIONS_CSV)
-		argp_error(state, "--resume goes with --json or --csv");
+		smx_command_misused(state,
+		    "--resume goes with --json or --csv");
 	/* A page for each of thousands would help nobody. */
 	if (o->file != NULL && o->format == SMX_CHECK_OPTIONS_TEXT)
 		o->format = SMX_CHECK_OPTIONS_LINE;
@@ -284,7 +285,7 @@ on_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_OUTPUT:
 		if (strcmp(arg, "-") == 0)
-			argp_error(state,
+			smx_command_misused(state,
 			    "--output takes a file; without it the results "
 			    "are written to standard output");
 		o->output = arg;

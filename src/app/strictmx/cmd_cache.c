@@ -68,18 +68,19 @@ on_option(int key, char *arg, struct argp_state *state)
 			else if (strcmp(arg, "import") == 0)
 				c->verb = VERB_IMPORT;
 			else
-				argp_error(state, "say export or import");
+				smx_command_misused(state,
+				    "say export or import");
 		} else if (c->path == NULL) {
 			c->path = arg;
 		} else {
-			argp_error(state, "one file at a time");
+			smx_command_misused(state, "one file at a time");
 		}
 		return 0;
 	case ARGP_KEY_END:
 		if (c->verb == VERB_NONE)
-			argp_error(state, "say export or import");
+			smx_command_misused(state, "say export or import");
 		if (c->path == NULL)
-			argp_error(state,
+			smx_command_misused(state,
 			    "the file is missing; \"-\" is "
 			    "standard input or output");
 		return 0;

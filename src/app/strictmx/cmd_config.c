@@ -6,7 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app/config.h"
+#include "app/config_check.h"
+#include "app/config_print.h"
 #include "app/strictmx/command.h"
 #include "core/json.h"
 
@@ -15,7 +16,7 @@
 struct config {
 	const char *path;
 	bool show;
-	bool given; /* check or show */
+	bool has_verb;
 	bool json;
 };
 
@@ -40,13 +41,15 @@ on_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		c->show = strcmp(arg, "show") == 0;
-		if (c->given || (!c->show && strcmp(arg, "check") != 0))
-			argp_error(state, "say check or show");
-		c->given = true;
+		if (c->has_verb || (!c->show && strcmp(arg, "check") != 0))
+			smx_command_misused(state, "say check or show");
+		c->has_verb = true;
 		return 0;
 	case ARGP_KEY_END:
-		if (!c->given)
-			argp_error(state, "say check or show");
+		if (!c->has_verb)
+			smx_command_misused(state, "say check or show");
+		else if (c->json && !c->show)
+			smx_command_misused(state, "check has no --json");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -64,44 +67,50 @@ static const struct argp argp = {
 	    "be read.",
 };
 
-static void
-print_origin(const struct smx_config *c, size_t i, struct smx_buf *out)
+/* Does its section stand in the file, or does it stand outside of any? */
+static bool
+is_given(const struct smx_config *c, size_t i)
 {
-	if (c->origin[i].file != NULL)
-		smx_buf_printf(out, "%s:%d", c->origin[i].file,
-		    c->origin[i].line);
-	else
-		smx_buf_add_text(out, "default");
+	const char *section = smx_config_row(i)->section;
+
+	for (int k = 0; k < SMX_CONFIG_SECTION_COUNT; k++)
+		if (strcmp(section, smx_config_section_name(k)) == 0)
+			return c->has_section[k];
+	return true;
 }
 
+/* What is not in the file stands in comments: a section starts its role, and
+ * some settings mean more when they are given. */
 static void
 print_text(const struct smx_config *c, struct smx_buf *out)
 {
-	const char *section = "top";
+	const char *section = "top", *mark = "";
 
 	for (size_t i = 0; i < SMX_SETTING_COUNT; i++) {
 		const struct smx_setting_row *row = smx_config_row(i);
 		size_t start;
 
-		if (strcmp(section, row->section) != 0)
-			smx_buf_printf(out, "%s\n%s {\n",
-			    strcmp(section, "top") != 0 ? "}" : "",
-			    row->section);
+		if (strcmp(section, row->section) != 0) {
+			if (strcmp(section, "top") != 0)
+				smx_buf_printf(out, "%s}\n", mark);
+			mark = is_given(c, i) ? "" : "# ";
+			smx_buf_printf(out, "\n%s%s {\n", mark, row->section);
+		}
 		section = row->section;
 		start = out->n;
-		if (strcmp(section, "top") != 0)
-			smx_buf_add_text(out, "    ");
-		smx_buf_printf(out, "%s = ", row->name);
+		smx_buf_printf(out, "%s%s%s%s = ", mark,
+		    strcmp(section, "top") != 0 ? "    " : "",
+		    *mark == '\0' && c->origin[i].file == NULL ? "# " : "",
+		    row->name);
 		smx_config_print_value(c, i, out);
 		do
 			smx_buf_add_char(out, ' ');
 		while (smx_buf_status(out) == 0 && out->n - start < 60);
 		smx_buf_add_text(out, "# ");
-		print_origin(c, i, out);
+		smx_config_print_origin(c, i, out);
 		smx_buf_add_char(out, '\n');
 	}
-	if (strcmp(section, "top") != 0)
-		smx_buf_add_text(out, "}\n");
+	smx_buf_printf(out, "%s}\n", mark);
 }
 
 static void
@@ -119,13 +128,67 @@ print_json(const struct smx_config *c, struct smx_buf *out)
 		smx_config_print_value(c, i, &text);
 		smx_json_print_text(out, smx_buf_slice(&text));
 		smx_buf_reset(&text);
-		print_origin(c, i, &text);
+		smx_config_print_origin(c, i, &text);
 		smx_buf_add_text(out, ",\"origin\":");
 		smx_json_print_text(out, smx_buf_slice(&text));
-		smx_buf_add_char(out, '}');
+		smx_buf_printf(out, ",\"given\":%s}",
+		    is_given(c, i) ? "true" : "false");
 		smx_buf_done(&text);
 	}
 	smx_buf_add_text(out, "]\n");
+}
+
+static void
+tell(void *arg, enum smx_config_fault_kind kind, const char *text)
+{
+	static const char *const words[] = {
+		[SMX_CONFIG_FAULT_ERROR] = "",
+		[SMX_CONFIG_FAULT_WARNING] = "warning: ",
+		[SMX_CONFIG_FAULT_UNKNOWN] = "not checked: ",
+	};
+
+	(void)arg;
+	smx_command_complain("%s%s", words[kind], text);
+}
+
+/* As strictmxd would, for the roles that it would start. */
+static int
+check(const struct smx_config *config, bool is_named)
+{
+	struct smx_config_faults faults = { .config = config, .tell = tell };
+	bool roles[SMX_CONFIG_SECTION_COUNT];
+	int rc;
+
+	smx_config_roles(config, roles);
+	rc = smx_config_check(roles, &faults);
+	if (rc == -SMX_ENOMEM)
+		smx_command_complain("out of memory");
+	if (rc < 0)
+		return rc == -SMX_ENOMEM ? SMX_EXIT_NO_INPUT : SMX_EXIT_BAD;
+	printf("%s: %s%s\n", config->path,
+	    !is_named && access(config->path, F_OK) < 0
+		? "not there, the defaults are used"
+		: "valid",
+	    faults.counts[SMX_CONFIG_FAULT_UNKNOWN] > 0
+		? ", but for what could not be checked"
+		: "");
+	return SMX_EXIT_OK;
+}
+
+static int
+show(const struct smx_config *config, bool as_json)
+{
+	struct smx_buf out;
+	bool is_written;
+
+	smx_buf_init(&out, OUTPUT_MAX);
+	if (as_json)
+		print_json(config, &out);
+	else
+		print_text(config, &out);
+	is_written = smx_command_write(&out);
+	smx_buf_done(&out);
+	return is_written ? SMX_EXIT_OK : SMX_EXIT_NO_INPUT;
 }
 
 int
@@ -133,31 +196,21 @@ smx_cmd_config(struct smx_command_context *context, int argc, char **argv)
 {
 	struct config c = { .path = context->config_path };
 	struct smx_config *config = NULL;
-	struct smx_buf out, reason;
-	int rc, status = SMX_EXIT_OK;
+	struct smx_buf reason;
+	int rc, status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &c);
-	smx_buf_init(&out, OUTPUT_MAX);
 	smx_buf_init(&reason, 4096);
 	rc = smx_config_load(c.path, &config, &reason);
 	if (rc < 0) {
 		smx_command_complain("%s", smx_buf_text(&reason));
 		status = rc == -SMX_EIO ? SMX_EXIT_NO_INPUT : SMX_EXIT_BAD;
-	} else if (!c.show) {
-		printf("%s: %s\n", c.path != NULL ? c.path : SMX_CONFIG_FILE,
-		    c.path == NULL && access(SMX_CONFIG_FILE, F_OK) < 0
-			? "not there, the defaults are used"
-			: "valid");
+	} else if (c.show) {
+		status = show(config, c.json);
 	} else {
-		if (c.json)
-			print_json(config, &out);
-		else
-			print_text(config, &out);
-		if (!smx_command_write(&out))
-			status = SMX_EXIT_NO_INPUT;
+		status = check(config, c.path != NULL);
 	}
 	smx_config_free(&config);
-	smx_buf_done(&out);
 	smx_buf_done(&reason);
 	return status;
 }

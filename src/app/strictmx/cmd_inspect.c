@@ -95,7 +95,7 @@ set_type(struct inspect *in, const char *arg, struct argp_state *state)
 			return;
 		}
 	}
-	argp_error(state,
+	smx_command_misused(state,
 	    "unknown type \"%s\": it is record, policy, "
 	    "tlsrpt-record, report or datagram",
 	    arg);
@@ -118,12 +118,12 @@ on_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (in->path != NULL)
-			argp_error(state, "one file at a time");
+			smx_command_misused(state, "one file at a time");
 		in->path = arg;
 		return 0;
 	case ARGP_KEY_END:
 		if (in->path == NULL)
-			argp_error(state,
+			smx_command_misused(state,
 			    "the file is missing; \"-\" reads "
 			    "standard input");
 		return 0;
@@ -268,6 +268,27 @@ parse_report(struct inspect *in)
 	return rc;
 }
 
+/* strictmxd drops what has no place to be reported to, so it is checked here as
+ * there. */
+static int
+parse_datagram(struct inspect *in)
+{
+	struct smx_diag items[1];
+	struct smx_diag_list diags;
+	struct smx_tlsrpt_txt txt;
+	int rc = smx_tlsrpt_event_parse(&in->arena, in->input, &in->event,
+	    &in->what);
+
+	if (rc < 0)
+		return rc;
+	smx_diag_list_init(&diags, items, 1);
+	rc = smx_tlsrpt_txt_parse(&in->arena, in->event.record, &diags, &txt);
+	if (rc == -SMX_EPARSE)
+		in->what = "its record (pr) has no usable rua: strictmxd drops "
+			   "the datagram";
+	return rc;
+}
+
 static int
 parse(struct inspect *in)
 {
@@ -280,8 +301,7 @@ parse(struct inspect *in)
 		rc = smx_sts_policy_parse(&in->arena, in->input, &in->diags,
 		    &in->policy);
 	} else if (in->type == TYPE_DATAGRAM) {
-		rc = smx_tlsrpt_event_parse(&in->arena, in->input, &in->event,
-		    &in->what);
+		rc = parse_datagram(in);
 	} else if (in->type == TYPE_REPORT) {
 		rc = parse_report(in);
 	} else if (in->type == TYPE_TLSRPT) {

@@ -57,7 +57,7 @@ on_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'm':
 		if (*arg == '\0' || strchr(arg, ' ') != NULL)
-			argp_error(state, "a map name has no blank");
+			smx_command_misused(state, "a map name has no blank");
 		q->map = arg;
 		return 0;
 	case 'j':
@@ -68,7 +68,7 @@ on_option(int key, char *arg, struct argp_state *state)
 		q->domain_count = state->argc - state->next;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "the domain is missing");
+		smx_command_misused(state, "the domain is missing");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

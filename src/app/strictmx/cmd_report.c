@@ -11,14 +11,14 @@
 
 #include "app/config.h"
 #include "app/strictmx/command.h"
-#include "app/strictmx/out_deliveries.h"
 #include "app/strictmx/report_one.h"
-#include "app/strictmx/report_plan.h"
 #include "app/strictmx/report_source.h"
+#include "app/strictmx/report_table.h"
 #include "core/domain.h"
 #include "core/gz.h"
 #include "engine/dispatch_report.h"
 #include "io/clock.h"
+#include "io/idn.h"
 #include "io/report_list_sqlite.h"
 
 #define OUTPUT_MAX ((size_t)256 << 20)
@@ -68,10 +68,6 @@ struct report {
 	struct smx_config *config;
 	struct smx_report_source source;
 	struct smx_buf out;
-	/* Of the walk through the list: */
-	struct smx_out_deliveries *table;
-	size_t count;
-	bool failed_to_write;
 };
 
 static const struct argp_option options[] = {
@@ -105,7 +101,11 @@ set_day(struct report *r, const char *arg, const struct argp_state *state)
 		smx_clock_print(wall, printed);
 	/* The 30th of February is read as a day in March. */
 	if (strcmp(text, printed) != 0)
-		argp_error(state, "\"%s\" is no day such as 2026-01-31", arg);
+		smx_command_misused(state,
+		    "\"%s\" is no day such as 2026-01-31", arg);
+	else if (wall < 0)
+		smx_command_misused(state,
+		    "\"%s\": days before 1970 are not kept", arg);
 	else
 		r->day = wall / SMX_DAY;
 }
@@ -119,8 +119,8 @@ set_verb(struct report *r, const char *arg, const struct argp_state *state)
 			return;
 		}
 	}
-	argp_error(state, "\"%s\": say list, show, export, preview or send",
-	    arg);
+	smx_command_misused(state,
+	    "\"%s\": say list, show, export, preview or send", arg);
 }
 
 /* An option that would be passed over in silence is a mistake. */
@@ -129,8 +129,8 @@ check_uses(const struct report *r, const struct argp_state *state)
 {
 	for (size_t i = 0; i < USE_COUNT; i++)
 		if (r->is_given[i] && (uses[i].verbs & OF(r->verb)) == 0)
-			argp_error(state, "%s has no %s", verbs[r->verb],
-			    uses[i].name);
+			smx_command_misused(state, "%s has no %s",
+			    verbs[r->verb], uses[i].name);
 }
 
 static void
@@ -140,27 +140,32 @@ check_arguments(const struct report *r, const struct argp_state *state)
 	    (r->verb == SEND && !r->all_failed);
 
 	if (r->verb == VERB_COUNT) {
-		argp_error(state, "say list, show, export, preview or send");
+		smx_command_misused(state,
+		    "say list, show, export, preview or send");
 		return;
 	}
 	check_uses(r, state);
 	if (needs && r->domain_count == 0)
-		argp_error(state, "%s: the domain is missing%s", verbs[r->verb],
+		smx_command_misused(state, "%s: the domain is missing%s",
+		    verbs[r->verb],
 		    r->verb == SEND ? "; --all-failed for all" : "");
 	else if (r->verb == SEND && r->all_failed && r->domain_count > 0)
-		argp_error(state, "say a domain or --all-failed");
+		smx_command_misused(state, "say a domain or --all-failed");
 	else if (r->verb != LIST && r->domain_count > 1)
-		argp_error(state, "%s: one domain at a time", verbs[r->verb]);
+		smx_command_misused(state, "%s: one domain at a time",
+		    verbs[r->verb]);
 }
 
 static void
 add_argument(struct report *r, const char *arg, const struct argp_state *state)
 {
+	struct smx_slice name = smx_slice_text(arg);
+	struct smx_domain *to = &r->domains[r->domain_count];
+
 	if (r->verb == VERB_COUNT)
 		set_verb(r, arg, state);
-	else if (smx_domain_parse(smx_slice_text(arg),
-		     &r->domains[r->domain_count]) < 0)
-		argp_error(state, "\"%s\" is no domain", arg);
+	else if (smx_domain_parse(name, to) < 0 && smx_idn_parse(name, to) < 0)
+		smx_command_misused(state, "\"%s\" is no domain", arg);
 	else
 		r->domain_count++;
 }
@@ -232,107 +237,37 @@ domain_of(const struct report *r)
 						    : &no_domain);
 }
 
-static bool
-is_wanted(const struct report *r, const struct smx_report_list_row *row)
+static struct smx_report_table
+table_of(struct report *r)
 {
-	if (r->verb == PREVIEW)
-		return row->day.report_id.n == 0;
-	if (!r->failed && !r->waiting)
-		return true;
-	return row->has_delivery &&
-	    ((r->failed && row->state == SMX_DELIVERY_GIVEN_UP) ||
-		(r->waiting && row->state == SMX_DELIVERY_WAITING));
-}
-
-static void
-add_row(void *arg, const struct smx_report_list_row *row)
-{
-	struct report *r = arg;
-
-	r->count++;
-	smx_out_deliveries_add(r->table, row);
-}
-
-static void
-on_row(void *arg, const struct smx_report_list_row *row)
-{
-	struct report *r = arg;
-
-	if (!is_wanted(r, row))
-		return;
-	if (r->verb == PREVIEW)
-		smx_report_plan(&r->source.settings, row, r->source.wall,
-		    add_row, r);
-	else
-		add_row(r, row);
-}
-
-static bool
-on_page(void *arg)
-{
-	struct report *r = arg;
-
-	smx_out_deliveries_page(r->table);
-	r->failed_to_write = !smx_command_write(&r->out);
-	smx_buf_reset(&r->out);
-	return !r->failed_to_write;
+	return (struct smx_report_table){
+		.source = &r->source,
+		.domains = r->domains,
+		.domain_count = r->domain_count,
+		.day = r->day,
+		.is_preview = r->verb == PREVIEW,
+		.json = r->json,
+		.failed = r->failed,
+		.waiting = r->waiting,
+		.out = &r->out,
+	};
 }
 
 static int
-nothing(const struct report *r)
+nothing(struct report *r)
 {
-	if (r->domain_count == 1)
-		smx_command_complain("nothing was counted for %s%s%s",
-		    r->domains[0].text, r->day >= 0 ? " on that day" : "",
-		    r->verb == PREVIEW ? " that is still to be sent" : "");
-	else if (r->domain_count == 0 && r->day < 0 && !r->failed &&
-	    !r->waiting)
-		smx_command_complain("nothing was counted that is %s",
-		    r->verb == PREVIEW ? "still to be sent" : "kept");
-	else
-		smx_command_complain("there is nothing of the kind");
+	const struct smx_report_table table = table_of(r);
+
+	smx_report_table_complain(&table, &r->domains[0]);
 	return SMX_EXIT_BAD;
-}
-
-/* All domains, or those that were named, one behind the other. */
-static int
-walk(struct report *r, struct smx_buf *reason)
-{
-	struct smx_report_list_visitor visitor = { on_row, on_page, r };
-	struct smx_report_list_filter filter = { .day = r->day };
-	size_t i = 0;
-	int rc;
-
-	do {
-		if (r->domain_count > 0)
-			filter.domain = smx_domain_slice(&r->domains[i]);
-		rc = smx_report_list(r->source.path, &filter, &visitor, reason);
-	} while (rc == 0 && !r->failed_to_write && ++i < r->domain_count);
-	return rc;
 }
 
 static int
 run_list(struct report *r, struct smx_buf *reason)
 {
-	int rc;
+	const struct smx_report_table table = table_of(r);
 
-	r->table = smx_out_deliveries_new(r->json, &r->out);
-	if (r->table == NULL) {
-		smx_buf_add_text(reason, "out of memory");
-		return SMX_EXIT_NO_INPUT;
-	}
-	rc = walk(r, reason);
-	if (smx_out_deliveries_end(&r->table) < 0 && rc == 0) {
-		smx_buf_add_text(reason, "out of memory");
-		rc = -SMX_ENOMEM;
-	}
-	if (rc < 0 || r->failed_to_write)
-		return SMX_EXIT_NO_INPUT;
-	if (r->count == 0 && !r->json)
-		return nothing(r);
-	if (!smx_command_write(&r->out))
-		return SMX_EXIT_NO_INPUT;
-	return r->count > 0 ? SMX_EXIT_OK : SMX_EXIT_BAD;
+	return smx_report_table_write(&table, reason);
 }
 
 static bool
@@ -426,7 +361,7 @@ count_rest(void *arg, const struct smx_report_list_row *row)
 }
 
 static int
-explain_rest(const struct report *r, const struct smx_report_list_filter *f,
+explain_rest(struct report *r, const struct smx_report_list_filter *f,
     struct smx_buf *reason)
 {
 	struct rest rest = { 0 };

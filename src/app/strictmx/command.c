@@ -21,6 +21,22 @@ smx_command_complain(const char *format, ...)
 	fprintf(stderr, "strictmx: %s\n", smx_buf_text(&line));
 }
 
+void
+smx_command_misused(const struct argp_state *state, const char *format, ...)
+{
+	char text[4096];
+	char escaped[4 * sizeof(text)];
+	struct smx_buf line;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	smx_buf_init_fixed(&line, escaped, sizeof(escaped));
+	smx_buf_add_escaped(&line, smx_slice_text(text));
+	argp_error(state, "%s", smx_buf_text(&line));
+}
+
 /* Read until the end or until @p to is full. @return errno or 0. */
 static int
 read_stream(FILE *f, struct smx_buf *to)

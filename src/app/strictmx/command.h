@@ -6,6 +6,7 @@
 #ifndef SMX_APP_COMMAND_H
 #define SMX_APP_COMMAND_H
 
+#include <argp.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -44,6 +45,10 @@ bool smx_command_read(const char *path, size_t max, struct smx_buf *to);
 
 /** Write to standard output. @return false after a message. */
 bool smx_command_write(const struct smx_buf *from);
+
+/** Say what is wrong with the arguments, escaped, and end as argp_error() does. */
+void smx_command_misused(const struct argp_state *state, const char *format,
+    ...) __attribute__((format(printf, 2, 3)));
 
 /** Say what is wrong: "strictmx: " and the text, on standard error. */
 void smx_command_complain(const char *format, ...)

@@ -2,6 +2,7 @@
  * strictmx: the command line. Finds the subcommand and hands over.
  */
 #include <argp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,9 +50,28 @@ print_help(FILE *to)
 	    to);
 }
 
+/* No option has such a name, and getopt() would print it as it is. */
+static bool
+is_printable_name(const char *option)
+{
+	for (; *option != '\0' && *option != '='; option++)
+		if (*option < ' ' || *option > '~')
+			return false;
+	return true;
+}
+
 static int
 run(struct smx_command_context *context, int argc, char **argv)
 {
+	for (int i = 1; i < argc; i++) {
+		if (strncmp(argv[i], "--", 2) == 0 &&
+		    !is_printable_name(argv[i])) {
+			smx_command_complain("unknown option \"%s\"", argv[i]);
+			return strcmp(argv[0], "check") == 0
+			    ? SMX_EXIT_CHECK_USAGE
+			    : SMX_EXIT_USAGE;
+		}
+	}
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		if (strcmp(argv[0], commands[i].name) != 0)
 			continue;

@@ -152,7 +152,8 @@ add_delivery(const struct smx_report_list_row *row, struct smx_buf *out)
 }
 
 static void
-add_object(struct smx_out_deliveries *d, const struct smx_report_list_row *row)
+add_object(struct smx_out_deliveries *d, const struct smx_report_list_row *row,
+    uint64_t left_out)
 {
 	struct smx_buf *out = d->out;
 
@@ -164,8 +165,8 @@ add_object(struct smx_out_deliveries *d, const struct smx_report_list_row *row)
 	smx_json_print_member(out, "record", row->day.record);
 	smx_buf_printf(out,
 	    ",\"successful\":%" PRIu64 ",\"failed\":%" PRIu64
-	    ",\"state\":\"%s\"",
-	    row->success, row->failure, state_of(row)->word);
+	    ",\"left_out\":%" PRIu64 ",\"state\":\"%s\"",
+	    row->success, row->failure, left_out, state_of(row)->word);
 	if (row->day.report_id.n > 0)
 		smx_json_print_member(out, "report_id", row->day.report_id);
 	add_delivery(row, out);
@@ -174,10 +175,11 @@ add_object(struct smx_out_deliveries *d, const struct smx_report_list_row *row)
 
 void
 smx_out_deliveries_add(struct smx_out_deliveries *d,
-    const struct smx_report_list_row *row)
+    const struct smx_report_list_row *row,
+    const struct smx_report_left_out_counts *left_out)
 {
 	if (d->json)
-		add_object(d, row);
+		add_object(d, row, left_out->success + left_out->failure);
 	else
 		add_line(d, row);
 	d->count++;

@@ -8,8 +8,8 @@
 
 #include <stdbool.h>
 
+#include "app/strictmx/report_source.h"
 #include "base/buf.h"
-#include "io/report_list_sqlite.h"
 
 struct smx_out_deliveries;
 
@@ -18,7 +18,8 @@ struct smx_out_deliveries *smx_out_deliveries_new(bool json,
     struct smx_buf *out);
 
 void smx_out_deliveries_add(struct smx_out_deliveries *d,
-    const struct smx_report_list_row *row);
+    const struct smx_report_list_row *row,
+    const struct smx_report_left_out_counts *left_out);
 
 /** Print what there is so far: memory for some rows is enough for all. */
 void smx_out_deliveries_page(struct smx_out_deliveries *d);

@@ -58,25 +58,6 @@ line_at(struct smx_slice input, size_t offset)
 	return smx_slice(input.p + start, end - start);
 }
 
-/* A character beyond ASCII that would do something to a terminal, or to the
- * order of what is beside it: U+0080 to U+009F, U+200B to U+200F, U+2028 to
- * U+202E, U+2060 to U+206F, U+FEFF. */
-static bool
-is_control(const char *utf8, size_t n)
-{
-	const unsigned char *p = (const unsigned char *)utf8;
-
-	if (n == 2)
-		return p[0] == 0xc2 && p[1] < 0xa0;
-	if (n != 3)
-		return false;
-	if (p[0] == 0xe2 && p[1] == 0x80)
-		return (p[2] >= 0x8b && p[2] <= 0x8f) ||
-		    (p[2] >= 0xa8 && p[2] <= 0xae);
-	return (p[0] == 0xe2 && p[1] == 0x81 && p[2] >= 0xa0 && p[2] <= 0xaf) ||
-	    (p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf);
-}
-
 /* One place on the screen for each character: what can't be shown is a "?". */
 static void
 add_shown(struct smx_buf *out, struct smx_slice s)
@@ -86,7 +67,8 @@ add_shown(struct smx_buf *out, struct smx_slice s)
 		size_t n = smx_scan_utf8(smx_slice_from(s, i));
 
 		if (c >= 0x80 && n > 1) {
-			if (is_control(s.p + i, n))
+			if (smx_scan_is_control(
+				smx_scan_code_point(smx_slice(s.p + i, n))))
 				smx_buf_add_char(out, '?');
 			else
 				smx_buf_add(out, smx_slice(s.p + i, n));

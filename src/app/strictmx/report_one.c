@@ -13,7 +13,7 @@
 
 void
 smx_report_one_init(struct smx_report_one *one,
-    const struct smx_report_source *source)
+    struct smx_report_source *source)
 {
 	*one = (struct smx_report_one){ .source = source };
 	smx_buf_init(&one->record, TEXT_MAX);
@@ -36,6 +36,7 @@ static void
 begin_day(struct smx_report_one *one, const struct smx_report_day *day)
 {
 	one->is_found = true;
+	one->why = NULL;
 	smx_buf_reset(&one->record);
 	smx_buf_reset(&one->report_id);
 	smx_buf_reset(&one->lines);
@@ -68,17 +69,24 @@ static void
 on_row(void *arg, const struct smx_report_list_row *row)
 {
 	struct smx_report_one *one = arg;
+	struct smx_report_list_row mine = *row;
 	bool is_open = row->day.report_id.n == 0;
 
 	if (one->only_open && !is_open)
 		return;
 	if (!one->is_found || row->day.id != one->day.id)
 		begin_day(one, &row->day);
-	if (is_open)
+	smx_report_source_settle(one->source, &mine, &one->left_out);
+	if (is_open) {
 		smx_report_plan(&one->source->settings, row, one->source->wall,
 		    add_delivery, one);
-	else
-		add_delivery(one, row);
+		return;
+	}
+	if (!row->has_delivery) {
+		one->why = smx_report_plan_reason(&one->source->settings, row);
+		mine.detail = smx_slice_text(one->why);
+	}
+	add_delivery(one, &mine);
 }
 
 int
@@ -111,6 +119,26 @@ smx_report_one_print(const struct smx_report_one *one, const char *no_id,
 	return smx_report_source_print(one->source, &day, out, reason);
 }
 
+static uint64_t
+count_left_out(const struct smx_report_one *one)
+{
+	return one->left_out.success + one->left_out.failure;
+}
+
+/* The sum is not what an MTA has told: why. */
+static void
+show_left_out(const struct smx_report_one *one, struct smx_buf *out)
+{
+	uint64_t n = count_left_out(one);
+
+	if (n > 0)
+		smx_buf_printf(out,
+		    "  %" PRIu64 " session%s without a policy left out: while "
+		    "a policy is in testing, an MTA delivers without it, and "
+		    "the probes count\n",
+		    n, n > 1 ? "s" : "");
+}
+
 static void
 show_text(const struct smx_report_one *one,
     const struct smx_tlsrpt_read_report *read, struct smx_buf *out)
@@ -125,6 +153,7 @@ show_text(const struct smx_report_one *one,
 	smx_buf_add_escaped(out, one->day.record);
 	smx_buf_add_char(out, '\n');
 	smx_buf_add(out, smx_buf_slice(&one->lines));
+	show_left_out(one, out);
 	smx_out_report_text(read, out);
 }
 
@@ -138,6 +167,9 @@ show_json(const struct smx_report_one *one,
 	smx_json_print_member(out, "domain", one->day.domain);
 	smx_json_print_member(out, "record", one->day.record);
 	smx_json_print_member(out, "report_id", one->day.report_id);
+	smx_buf_printf(out, ",\"left_out\":%" PRIu64, count_left_out(one));
+	if (one->why != NULL)
+		smx_json_print_member(out, "detail", smx_slice_text(one->why));
 	smx_buf_add_text(out, ",\"deliveries\":[");
 	smx_buf_add(out, smx_buf_slice(&one->objects));
 	smx_buf_add_text(out, "],\"report\":");

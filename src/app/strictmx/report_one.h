@@ -13,7 +13,7 @@
 #define SMX_REPORT_ONE_NO_ID "not assigned yet"
 
 struct smx_report_one {
-	const struct smx_report_source *source;
+	struct smx_report_source *source;
 	struct smx_report_list_filter filter; /* one domain */
 	bool only_open;                       /* days that are not closed */
 	/* What was found: */
@@ -22,10 +22,12 @@ struct smx_report_one {
 	struct smx_buf record, report_id;
 	struct smx_buf lines;   /* the deliveries, for people */
 	struct smx_buf objects; /* the deliveries, JSON */
+	struct smx_report_left_out_counts left_out;
+	const char *why; /* a day that is closed has none; else NULL */
 };
 
 void smx_report_one_init(struct smx_report_one *one,
-    const struct smx_report_source *source);
+    struct smx_report_source *source);
 
 void smx_report_one_done(struct smx_report_one *one);
 

@@ -126,29 +126,75 @@ on_event(void *self, const struct smx_dispatch_event *e)
 		l->why = "its record names no usable place";
 }
 
+/* Close the day, as if at that time. */
+static void
+close_one(const struct smx_dispatch_settings *settings, struct listener *l,
+    smx_time wall)
+{
+	smx_time over = (l->row.day.day + 1) * SMX_DAY + SMX_DISPATCH_GRACE;
+	struct smx_dispatch d;
+
+	smx_dispatch_init(&d, settings);
+	d.reports = (struct smx_reports_port){ &ops, l };
+	d.observer = (struct smx_dispatch_observer){ on_event, l };
+	smx_dispatch_tick(&d,
+	    (struct smx_now){ .wall = smx_time_max(wall, over) });
+	smx_dispatch_done(&d);
+}
+
+static void
+ignore_row(void *arg, const struct smx_report_list_row *row)
+{
+	(void)arg;
+	(void)row;
+}
+
+/* Which setting leaves it out, when one does. */
+static const char *
+which_setting(const struct smx_dispatch_settings *settings,
+    const struct smx_report_list_row *row)
+{
+	char *nobody[] = { NULL };
+	struct smx_dispatch_settings without = *settings;
+	struct listener l = { .row = *row, .each = ignore_row };
+
+	without.exclude = nobody;
+	close_one(&without, &l, 0);
+	return l.count > 0 || l.why != NULL
+	    ? "left out by the setting exclude"
+	    : "no failure, and the setting only_failures";
+}
+
 void
 smx_report_plan(const struct smx_dispatch_settings *settings,
     const struct smx_report_list_row *row, smx_time wall,
     void (*each)(void *arg, const struct smx_report_list_row *row), void *arg)
 {
-	struct listener l = {
-		.row = *row,
+	struct listener l = { .row = *row,
 		.each = each,
 		.arg = arg,
-		.is_dry_run = settings->dry_run,
-		.why = "left out by the settings exclude or only_failures",
-	};
-	smx_time over = (row->day.day + 1) * SMX_DAY + SMX_DISPATCH_GRACE;
-	struct smx_dispatch d;
+		.is_dry_run = settings->dry_run };
 
-	smx_dispatch_init(&d, settings);
-	d.reports = (struct smx_reports_port){ &ops, &l };
-	d.observer = (struct smx_dispatch_observer){ on_event, &l };
-	smx_dispatch_tick(&d,
-	    (struct smx_now){ .wall = smx_time_max(wall, over) });
-	smx_dispatch_done(&d);
-	if (l.count == 0) {
-		l.row.detail = smx_slice_text(l.why);
-		each(arg, &l.row);
-	}
+	close_one(settings, &l, wall);
+	if (l.count > 0)
+		return;
+	if (l.why == NULL)
+		l.why = which_setting(settings, row);
+	l.row.detail = smx_slice_text(l.why);
+	each(arg, &l.row);
+}
+
+const char *
+smx_report_plan_reason(const struct smx_dispatch_settings *settings,
+    const struct smx_report_list_row *row)
+{
+	struct listener l = { .row = *row, .each = ignore_row };
+
+	/* As it was before. */
+	l.row.day.report_id = SMX_SLICE("");
+	close_one(settings, &l, 0);
+	if (l.count > 0)
+		return "too old when the day was closed, or left out by "
+		       "settings that have changed since";
+	return l.why != NULL ? l.why : which_setting(settings, &l.row);
 }

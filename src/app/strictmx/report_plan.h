@@ -23,4 +23,11 @@ void smx_report_plan(const struct smx_dispatch_settings *settings,
     const struct smx_report_list_row *row, smx_time wall,
     void (*each)(void *arg, const struct smx_report_list_row *row), void *arg);
 
+/**
+ * Why a day that is closed has no delivery. The store doesn't know, so it is
+ * what would come of it with the settings of today.
+ */
+const char *smx_report_plan_reason(const struct smx_dispatch_settings *settings,
+    const struct smx_report_list_row *row);
+
 #endif

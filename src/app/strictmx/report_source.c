@@ -51,13 +51,32 @@ smx_report_source_open(struct smx_report_source *s,
 		smx_buf_printf(reason, "the store of reports %s: %s", s->path,
 		    smx_status_text(rc));
 	s->settings = settings_of(config, s->token);
+	if (rc == 0)
+		rc = smx_report_left_out_open(s->path, &s->left_out, reason);
 	return rc;
 }
 
 void
 smx_report_source_done(struct smx_report_source *s)
 {
+	smx_report_left_out_close(&s->left_out);
 	smx_dispatch_store_close(&s->store);
+}
+
+void
+smx_report_source_settle(struct smx_report_source *s,
+    struct smx_report_list_row *row, struct smx_report_left_out_counts *counts)
+{
+	/* It may have grown since the row was read. */
+	if (counts->day_id != row->day.id) {
+		counts->day_id = row->day.id;
+		(void)smx_report_left_out_count(s->left_out, row->day.id,
+		    &counts->success, &counts->failure);
+	}
+	row->success -= counts->success < row->success ? counts->success
+						       : row->success;
+	row->failure -= counts->failure < row->failure ? counts->failure
+						       : row->failure;
 }
 
 bool

@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
-#include "app/config.h"
+#include "app/config_check.h"
 #include "app/strictmxd/role_collect.h"
 #include "app/strictmxd/role_report.h"
 #include "app/strictmxd/role_resolve.h"
@@ -145,6 +145,23 @@ go_back(struct daemon *d, struct smx_config **config)
 	smx_buf_done(&ignored);
 }
 
+/* Roles don't come and go while it runs. */
+static void
+warn_of_roles(const struct daemon *d, const struct smx_config *config)
+{
+	bool wanted[SMX_CONFIG_SECTION_COUNT];
+
+	smx_config_roles(config, wanted);
+	for (size_t i = 0; i < SMX_CONFIG_SECTION_COUNT && !d->is_named; i++)
+		if (wanted[i] != d->has_role[i])
+			smx_log(SMX_LOG_WARNING,
+			    wanted[i] ? "section %s is new: role %s starts "
+					"after the next restart"
+				      : "section %s is gone: role %s ends "
+					"after the next restart",
+			    role_names[i], role_names[i]);
+}
+
 static void
 on_reload(evutil_socket_t number, short what, void *arg)
 {
@@ -159,8 +176,11 @@ on_reload(evutil_socket_t number, short what, void *arg)
 	smx_buf_init(&reason, 4096);
 	rc = smx_config_load(d->config_path, &config, &reason);
 	if (rc == 0)
+		rc = smx_config_check_start(config, d->has_role, &reason);
+	if (rc == 0)
 		rc = reload_roles(d, config, &reason);
 	if (rc == 0) {
+		warn_of_roles(d, config);
 		smx_config_free(&d->config);
 		d->config = config;
 		set_log_level(config);
@@ -210,23 +230,18 @@ raise_file_limit(void)
 static void
 choose_roles(struct daemon *d)
 {
-	bool any = d->is_named;
-
-	for (size_t i = 0; i < SMX_CONFIG_SECTION_COUNT && !d->is_named; i++) {
-		d->has_role[i] = d->config->has_section[i];
-		any |= d->has_role[i];
-	}
-	if (!any)
-		d->has_role[SMX_CONFIG_SECTION_RESOLVE] = true;
+	if (!d->is_named)
+		smx_config_roles(d->config, d->has_role);
 }
 
 static int
 start_roles(struct daemon *d, struct smx_buf *reason)
 {
-	int rc = 0;
+	int rc;
 
 	choose_roles(d);
-	if (d->has_role[SMX_CONFIG_SECTION_COLLECT])
+	rc = smx_config_check_start(d->config, d->has_role, reason);
+	if (rc == 0 && d->has_role[SMX_CONFIG_SECTION_COLLECT])
 		rc = smx_role_collect_start(d->base, d->config, &d->collect,
 		    reason);
 	if (rc == 0 && d->has_role[SMX_CONFIG_SECTION_REPORT])

@@ -21,7 +21,9 @@
 	"set net.unix.max_dgram_qlen = %d or more (sysctl) and restart " \
 	"strictmxd, or strictmxd-collect.socket where systemd opened it"
 /* Bad datagrams are logged so often at the most. */
-#define BAD_EVERY   (10 * SMX_SECOND)
+#define BAD_EVERY (10 * SMX_SECOND)
+/* So much of one is told. */
+#define BEGIN_BYTES 200
 #define ARENA_FIRST 16384
 /* Turns in which a socket is emptied before it is closed. */
 #define DRAIN_MAX 1024
@@ -58,21 +60,20 @@ static void
 tell_bad(struct smx_role_collect *r, struct smx_slice datagram,
     const char *what, smx_time now)
 {
-	char storage[256];
-	struct smx_buf begin;
+	char begin[BEGIN_BYTES];
+	size_t n = datagram.n < sizeof(begin) ? datagram.n : sizeof(begin);
 
 	if (r->bad_told != 0 && now - r->bad_told < BAD_EVERY) {
 		r->bad_untold++;
 		return;
 	}
-	/* What does not fit is left out at the end. */
-	smx_buf_init_fixed(&begin, storage, sizeof(storage));
-	for (size_t i = 0; i < datagram.n && begin.status == 0; i++)
-		smx_buf_add_escaped(&begin, smx_slice(datagram.p + i, 1));
+	/* The log escapes it, but for NUL, at which it would end. */
+	for (size_t i = 0; i < n; i++)
+		begin[i] = datagram.p[i] != '\0' ? datagram.p[i] : '?';
 	smx_log(SMX_LOG_WARNING,
 	    "collect: a datagram can't be used: %s; %" PRIu64
 	    " more since the last of these lines; it begins: %.*s",
-	    what, r->bad_untold, (int)begin.n, begin.p);
+	    what, r->bad_untold, (int)n, begin);
 	r->bad_told = now;
 	r->bad_untold = 0;
 }

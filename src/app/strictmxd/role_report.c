@@ -11,8 +11,8 @@
 #include "app/strictmxd/role_report.h"
 #include "app/strictmxd/dns_settings.h"
 #include "app/strictmxd/mail_signer.h"
+#include "app/report_settings.h"
 #include "base/log.h"
-#include "core/tlsrpt_rua.h"
 #include "engine/dispatch.h"
 #include "io/clock.h"
 #include "io/dispatch_sqlite.h"
@@ -48,9 +48,7 @@ struct smx_role_report {
 	bool has_failed;   /* in this tick */
 	smx_time aside_at; /* mono: not put aside before */
 	char token[SMX_DISPATCH_TOKEN_BYTES];
-	char *submitter;
-	char *smarthost;
-	char host[256];
+	struct smx_report_settings settings;
 };
 
 static void
@@ -224,128 +222,36 @@ prepare_copies(const char *directory)
 		    directory, strerror(errno));
 }
 
-/* An address as it may stand in a header, and what is behind the "@". */
-static int
-check_address(const char *setting, const char *address, char **ret_domain,
-    struct smx_buf *reason)
+static void
+tell_fault(void *arg, enum smx_config_fault_kind kind, const char *text)
 {
-	char first[1024], uri[512];
-	struct smx_diag items[1];
-	struct smx_diag_list diags;
-	struct smx_tlsrpt_rua rua;
-	struct smx_arena arena;
-	int rc, n = snprintf(uri, sizeof(uri), "mailto:%s", address);
+	struct smx_buf *reason = arg;
 
-	smx_arena_init(&arena, first, sizeof(first), 0);
-	smx_diag_list_init(&diags, items, 1);
-	rc = n >= (int)sizeof(uri)
-	    ? -SMX_EPARSE
-	    : smx_tlsrpt_rua_parse(&arena, smx_slice_text(uri),
-		  smx_slice_text(uri), &diags, &rua);
-	if (rc == 0 && strcmp(rua.address.p, address) != 0)
-		rc = -SMX_EPARSE;
-	if (rc < 0)
-		smx_buf_printf(reason,
-		    "report { %s = \"%s\" }: write a mail address such as "
-		    "\"tls-reports@example.com\"",
-		    setting, address);
-	else if (ret_domain != NULL)
-		*ret_domain = strndup(rua.host.p, rua.host.n);
-	smx_arena_done(&arena);
-	return rc < 0 ? -SMX_EINVAL : 0;
+	if (kind == SMX_CONFIG_FAULT_ERROR && reason->n == 0)
+		smx_buf_add_text(reason, text);
 }
 
 static int
-check_config(struct smx_role_report *r, struct smx_buf *reason)
+read_settings(struct smx_role_report *r, struct smx_buf *reason)
 {
-	const struct smx_config *c = r->config;
-	int rc;
+	struct smx_config_faults faults = {
+		.config = r->config, .tell = tell_fault, .arg = reason
+	};
 
-	if (c->report_contact[0] == '\0') {
-		smx_buf_add_text(reason,
-		    "role report: contact is missing; set it in \"report { "
-		    "contact = ... }\" to the mail address that TLS reports "
-		    "are sent from");
-		return -SMX_EINVAL;
-	}
-	rc = check_address("contact", c->report_contact, &r->submitter, reason);
-	if (rc == 0 && c->report_copy_mail[0] != '\0')
-		rc = check_address("copy_mail", c->report_copy_mail, NULL,
-		    reason);
-	if (rc == 0 && r->submitter == NULL)
-		rc = -SMX_ENOMEM;
-	return rc;
-}
-
-/* HOST:PORT. */
-static int
-split_smarthost(struct smx_role_report *r, struct smx_mail_settings *settings,
-    struct smx_buf *reason)
-{
-	char *colon, *end;
-	long port;
-
-	r->smarthost = strdup(r->config->report_smarthost);
-	if (r->smarthost == NULL)
-		return -SMX_ENOMEM;
-	colon = strrchr(r->smarthost, ':');
-	port = colon != NULL ? strtol(colon + 1, &end, 10) : 0;
-	if (colon == NULL || colon == r->smarthost || port < 1 ||
-	    port > 65535 || *end != '\0') {
-		smx_buf_printf(reason,
-		    "report { smarthost = \"%s\" }: write HOST:PORT, such as "
-		    "\"127.0.0.1:25\"",
-		    r->config->report_smarthost);
-		return -SMX_EINVAL;
-	}
-	*colon = '\0';
-	settings->host = r->smarthost;
-	settings->port = (uint16_t)port;
-	/* An IPv6 address stands in brackets. */
-	if (r->smarthost[0] == '[' && colon[-1] == ']') {
-		colon[-1] = '\0';
-		settings->host = r->smarthost + 1;
-	}
-	return 0;
+	return smx_report_settings_init(&r->settings, r->config, &faults);
 }
 
 static int
 start_mail(struct smx_role_report *r, struct smx_buf *reason)
 {
-	static const struct {
-		const char *word;
-		enum smx_mail_tls tls;
-	} words[] = {
-		{ "none", SMX_MAIL_TLS_NONE },
-		{ "opportunistic", SMX_MAIL_TLS_OPPORTUNISTIC },
-		{ "starttls", SMX_MAIL_TLS_STARTTLS },
-		{ "implicit", SMX_MAIL_TLS_IMPLICIT },
-	};
-	const struct smx_config *c = r->config;
-	struct smx_mail_settings settings = { .ca_file = c->resolve_ca_file };
-	int rc = split_smarthost(r, &settings, reason);
+	int rc = smx_mail_new(smx_loop_thread_base(r->loop), r->dns,
+	    &r->settings.mail, &r->mail, reason);
 
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcmp(c->report_smarthost_tls, words[i].word) == 0)
-			settings.tls = words[i].tls;
-	if (c->report_smarthost_user[0] != '\0')
-		settings.user = c->report_smarthost_user;
-	if (c->report_smarthost_password_file[0] != '\0')
-		settings.password_file = c->report_smarthost_password_file;
-	if (gethostname(r->host, sizeof(r->host) - 1) < 0)
-		return -SMX_EIO;
-	settings.ehlo_name = c->report_ehlo[0] != '\0' ? c->report_ehlo
-						       : r->host;
-	rc = smx_mail_new(smx_loop_thread_base(r->loop), r->dns, &settings,
-	    &r->mail, reason);
-	if (rc < 0)
-		return rc;
-	return smx_mail_signer_new(c->report_dkim_domain[0] != '\0'
-		? c->report_dkim_domain
-		: r->submitter,
-	    c->report_dkim_keys, smx_mail_as_port(r->mail), &r->signer, reason);
+	return smx_mail_signer_new(r->settings.dkim_domain,
+	    r->config->report_dkim_keys, smx_mail_as_port(r->mail), &r->signer,
+	    reason);
 }
 
 static int
@@ -377,9 +283,9 @@ start_dispatch(struct smx_role_report *r)
 	struct smx_dispatch_settings settings = {
 		.organization = c->report_organization[0] != '\0'
 		    ? c->report_organization
-		    : r->submitter,
+		    : r->settings.submitter,
 		.contact = c->report_contact,
-		.submitter = r->submitter,
+		.submitter = r->settings.submitter,
 		.token = r->token,
 		.exclude = c->report_exclude,
 		.copy_to = c->report_copy_to[0] != '\0' ? c->report_copy_to
@@ -409,7 +315,7 @@ start_dispatch(struct smx_role_report *r)
 static int
 start_all(struct smx_role_report *r, struct smx_buf *reason)
 {
-	int rc = check_config(r, reason);
+	int rc = read_settings(r, reason);
 
 	if (rc < 0)
 		return rc;
@@ -424,6 +330,10 @@ start_all(struct smx_role_report *r, struct smx_buf *reason)
 	if (rc < 0)
 		return rc;
 	start_dispatch(r);
+	if (r->config->report_dry_run)
+		smx_log(SMX_LOG_WARNING,
+		    "report: dry_run is set: reports are built, and none is "
+		    "sent");
 	if (r->dispatch.settings.copy_to != NULL)
 		prepare_copies(r->dispatch.settings.copy_to);
 	r->timer = event_new(smx_loop_thread_base(r->loop), -1, 0, on_timer, r);
@@ -507,8 +417,7 @@ smx_role_report_stop(struct smx_role_report **rp)
 	if (r->timer != NULL)
 		event_free(r->timer);
 	smx_loop_thread_free(&r->loop);
-	free(r->submitter);
-	free(r->smarthost);
+	smx_report_settings_done(&r->settings);
 	free(r);
 	*rp = NULL;
 }
