@@ -214,11 +214,16 @@ smx_reports_open_read(const char *path, sqlite3 **ret, struct smx_buf *reason)
 		    "LIMIT 1;");
 	}
 	if (rc < 0) {
-		smx_buf_printf(reason,
-		    "the store of reports %s can't be "
-		    "read: %s",
-		    path,
-		    db != NULL ? sqlite3_errmsg(db) : smx_status_text(rc));
+		if (db != NULL && sqlite3_errcode(db) == SQLITE_ERROR)
+			smx_buf_printf(reason,
+			    "%s is empty, or another program's: role collect "
+			    "makes the store of reports when it starts",
+			    path);
+		else
+			smx_buf_printf(reason,
+			    "the store of reports %s can't be read: %s", path,
+			    db != NULL ? sqlite3_errmsg(db)
+				       : smx_status_text(rc));
 		/* SQLite needs files beside it, which the daemon has while it
 		 * runs. */
 		if (db != NULL && sqlite3_errcode(db) == SQLITE_READONLY)

@@ -170,8 +170,16 @@ class Reporter(Strictmxd):
 
     def wait_counts(self, domain, success, failure=0):
         """Wait until they are in the store."""
+
+        def is_counted():
+            try:
+                return self.counts(domain) == (success, failure)
+            except sqlite3.OperationalError:
+                # It is being made this moment.
+                return False
+
         wait_until(
-            lambda: self.counts(domain) == (success, failure),
+            is_counted,
             10,
             f"{success} + {failure} sessions with {domain}",
         )

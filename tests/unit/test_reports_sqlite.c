@@ -99,6 +99,16 @@ test_token_of_the_installation_stays(void **state)
 }
 
 static void
+write_file(const char *text)
+{
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void
 test_read_only(void **state)
 {
 	sqlite3 *db, *reader;
@@ -107,6 +117,9 @@ test_read_only(void **state)
 	open_by(smx_reports_open_read, -SMX_ENOENT);
 	/* Reading makes no file. */
 	assert_int_equal(access(path, F_OK), -1);
+	/* An empty one is none, and that is said in words. */
+	write_file("");
+	open_by(smx_reports_open_read, -SMX_EIO);
 	db = open_by(smx_reports_open, 0);
 	reader = open_by(smx_reports_open_read, 0);
 	assert_int_equal(run(reader,
@@ -122,16 +135,6 @@ test_read_only(void **state)
 	    "1");
 	sqlite3_close(reader);
 	sqlite3_close(db);
-}
-
-static void
-write_file(const char *text)
-{
-	FILE *f = fopen(path, "we");
-
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
 }
 
 static size_t
