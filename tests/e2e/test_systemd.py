@@ -42,6 +42,7 @@ report {{
     contact = "tls-reports@sender.test"
     spread = "0s"
     allow_private_addresses = true
+    copy_to = "/var/lib/strictmx-reports/copies"
     smarthost = "127.0.0.1:{smarthost}"
     dkim_keys = {{ "tlsrpt:/run/credentials/strictmxd-report.service/tlsrpt.pem" }}
 }}
@@ -315,6 +316,10 @@ def test_reports_leave_the_sandbox(up):
     finally:
         host.stop()
     assert re.search(rb"(?s)^DKIM-Signature: .*d=sender\.test; s=tlsrpt;", data)
+    wait_until(
+        lambda: "!mailed.test!" in up.text("ls", "/var/lib/strictmx-reports/copies"),
+        30, up.log(REPORT),
+    )
     table = up.text("strictmx", "report", "list", "mailed.test")
     assert "delivered" in table, table
 
