@@ -19,6 +19,7 @@
 #include "io/loop_thread.h"
 #include "io/own_name.h"
 #include "io/probe_smtp.h"
+#include "io/tlsrpt_sender.h"
 
 /* News on their way to the thread, and their octets; more are dropped. Mail
  * comes again, failures don't: the last quarter is for them. */
@@ -30,6 +31,9 @@
  * role collect has to keep up. */
 static const struct timeval log_every = { .tv_sec = 1 };
 static const struct timeval log_soon = { .tv_usec = 10000 };
+
+/* Octets on their way to role collect, from which on no more is read. */
+#define BACKLOG_MAX ((size_t)1 << 20)
 
 /* Where the mail log is read; all NULL: nowhere. */
 struct mail_log {
@@ -48,12 +52,10 @@ struct smx_witness_run {
 	struct event *log_timer;
 	int log_told; /* the status that was logged last */
 	uint64_t log_lines, log_counted;
-	int fd;
-	struct smx_address collect;
+	struct smx_tlsrpt_sender *sender;
+	uint64_t unprinted;             /* events that make no datagram */
 	atomic_size_t news, news_bytes; /* under way */
 	atomic_uint_fast64_t news_dropped;
-	uint64_t sent, lost;
-	bool lost_told;
 };
 
 enum news_kind { NEWS_FAILURE, NEWS_MAIL, NEWS_POLICY };
@@ -181,34 +183,19 @@ smx_witness_run_policy(struct smx_witness_run *r, struct smx_slice domain,
 	post(r, (struct news){ .kind = NEWS_POLICY, .domain = domain }, policy);
 }
 
-/* To role collect, as an MTA does it: without waiting. */
+/* To role collect, as an MTA does it. */
 static void
 emit(void *self, const struct smx_tlsrpt_event *event)
 {
 	struct smx_witness_run *r = self;
 	struct smx_buf datagram;
-	/* The kernel's queue can be short, and collect needs a moment. One that
-	 * stands still is waited for only once. */
-	int flags = MSG_NOSIGNAL | (r->lost_told ? MSG_DONTWAIT : 0);
-	ssize_t n = -1;
 
 	smx_buf_init(&datagram, SMX_TLSRPT_DATAGRAM_MAX);
 	smx_tlsrpt_event_print(event, &datagram);
 	if (smx_buf_status(&datagram) == 0)
-		n = sendto(r->fd, datagram.p, datagram.n, flags,
-		    &r->collect.u.any, r->collect.bytes);
-	if (n < 0) {
-		r->lost++;
-		if (!r->lost_told)
-			smx_log(SMX_LOG_WARNING,
-			    "events for TLS reports can't be handed to role "
-			    "collect at %s: %s",
-			    r->collect.u.local.sun_path, strerror(errno));
-	} else {
-		r->sent++;
-	}
-	/* Said again only after one went through. */
-	r->lost_told = n < 0;
+		smx_tlsrpt_sender_send(r->sender, smx_buf_slice(&datagram));
+	else
+		r->unprinted++;
 	smx_buf_done(&datagram);
 }
 
@@ -232,11 +219,17 @@ static void
 on_log_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct smx_witness_run *r = arg;
-	int rc = r->log.file != NULL ? smx_log_file_read(r->log.file)
-				     : smx_log_journal_read(r->log.journal);
+	int rc;
 
 	(void)fd;
 	(void)what;
+	/* What is in the log can wait there. */
+	if (smx_tlsrpt_sender_counts(r->sender).waiting_bytes > BACKLOG_MAX) {
+		event_add(r->log_timer, &log_soon);
+		return;
+	}
+	rc = r->log.file != NULL ? smx_log_file_read(r->log.file)
+				 : smx_log_journal_read(r->log.journal);
 	event_add(r->log_timer, rc > 0 ? &log_soon : &log_every);
 	if (rc > 0)
 		rc = 0;
@@ -372,7 +365,7 @@ set_all(struct smx_witness_run *r, const struct smx_config *c,
 		close_log(&log);
 		return rc;
 	}
-	r->collect = collect;
+	smx_tlsrpt_sender_set(r->sender, &collect);
 	r->witness.dns = smx_dns_as_port(r->dns);
 	r->witness.probes = c->resolve_testing_probe;
 	smx_probe_smtp_free(&r->probe);
@@ -390,7 +383,6 @@ static int
 start_all(struct smx_witness_run *r, const struct smx_config *config,
     struct smx_buf *reason)
 {
-	static const struct timeval patience = { .tv_sec = 1 };
 	uint64_t seed[2];
 	int rc;
 
@@ -401,12 +393,10 @@ start_all(struct smx_witness_run *r, const struct smx_config *config,
 		return rc;
 	r->witness.emit = emit;
 	r->witness.emit_self = r;
-	r->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (r->fd < 0 ||
-	    setsockopt(r->fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
-		sizeof(patience)) < 0)
-		return -SMX_EIO;
 	rc = smx_loop_thread_new(&r->loop);
+	if (rc == 0)
+		rc = smx_tlsrpt_sender_new(smx_loop_thread_base(r->loop),
+		    &r->sender);
 	if (rc < 0)
 		return rc;
 	r->log_timer = event_new(smx_loop_thread_base(r->loop), -1, EV_PERSIST,
@@ -426,7 +416,6 @@ smx_witness_run_start(const struct smx_config *config,
 
 	if (r == NULL)
 		return -SMX_ENOMEM;
-	r->fd = -1;
 	rc = start_all(r, config, reason);
 	if (rc < 0)
 		smx_witness_run_stop(&r);
@@ -452,6 +441,8 @@ log_counts(void *arg)
 {
 	struct smx_witness_run *r = arg;
 	const struct smx_witness *w = &r->witness;
+	struct smx_tlsrpt_sender_counts out =
+	    smx_tlsrpt_sender_counts(r->sender);
 
 	smx_log(SMX_LOG_INFO,
 	    "witness: %zu domains, %" PRIu64 " looks at MX hosts, %" PRIu64
@@ -460,7 +451,7 @@ log_counts(void *arg)
 	    " dropped for want of room; %" PRIu64
 	    " lines of the mail log, %" PRIu64 " sessions in it",
 	    w->domains.map.count, w->visits, w->put_off, w->sessions.made,
-	    r->sent, r->lost,
+	    out.sent, out.lost + r->unprinted,
 	    w->dropped + (uint64_t)atomic_load(&r->news_dropped), r->log_lines,
 	    r->log_counted);
 }
@@ -487,9 +478,8 @@ smx_witness_run_stop(struct smx_witness_run **rp)
 	smx_dns_free(&r->dns);
 	smx_probe_smtp_free(&r->probe);
 	smx_witness_done(&r->witness);
+	smx_tlsrpt_sender_free(&r->sender);
 	smx_loop_thread_free(&r->loop);
-	if (r->fd >= 0)
-		close(r->fd);
 	free(r);
 	*rp = NULL;
 }
