@@ -319,6 +319,16 @@ is_crowded(const struct flight *f)
 	    all_bytes >= d->settings.flight_bytes;
 }
 
+/* Not all at the same moment again: that would be the same crowd. */
+static smx_time
+scatter(const struct flight *f, smx_time wait)
+{
+	uint64_t mixed = (uint64_t)f->delivery.day.id *
+	    UINT64_C(0x9e3779b97f4a7c15);
+
+	return wait / 2 + (smx_time)(mixed >> 32) % (wait / 2 + 1);
+}
+
 /* It can't begin now, and does not count as an attempt; but what is crowded
  * for ever ends as well. */
 static void
@@ -336,7 +346,7 @@ postpone(struct flight *f)
 	}
 	tell_failed(d,
 	    d->reports.ops->postpone(d->reports.self, f->delivery.day.id,
-		f->delivery.uri, d->now + wait));
+		f->delivery.uri, d->now + scatter(f, wait)));
 	d->flight_count--;
 	flight_free(f);
 }
@@ -604,5 +614,7 @@ smx_dispatch_tick(struct smx_dispatch *d, struct smx_now now)
 	if (is_full ||
 	    tell_failed(d, d->reports.ops->next_due(d->reports.self, &due)) < 0)
 		return LOOK_EVERY;
-	return due <= d->now ? 0 : smx_time_min(due - d->now, LOOK_EVERY);
+	/* What is due and could not be taken is not tried without a pause. */
+	return due <= d->now ? SMX_SECOND
+			     : smx_time_min(due - d->now, LOOK_EVERY);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "io/dispatch_sqlite.h"
+#include "base/log.h"
 #include "io/reports_sqlite.h"
 #include "io/sqlite_file.h"
 
@@ -48,7 +49,8 @@ static const char *const sql[STATEMENT_COUNT] = {
 	[DUE] = "SELECT d.id, d.day, d.domain, '', d.report_id, 0, v.uri,"
 		" v.attempts, v.first FROM delivery AS v"
 		" JOIN domain_day AS d ON d.id = v.domain_day"
-		" WHERE v.state = 0 AND v.next <= ?1 ORDER BY v.next LIMIT 1",
+		" WHERE v.state = 0 AND v.next <= ?1 AND d.day < ?2"
+		" ORDER BY v.next LIMIT 1",
 	[LEASE] = "UPDATE delivery SET next = ?3, first = ?4"
 		  " WHERE domain_day = ?1 AND uri = ?2",
 	[PULL] = "UPDATE delivery SET next = ?2 WHERE state = 0 AND next > ?1",
@@ -226,6 +228,8 @@ take(void *self, smx_time now, smx_time until, struct smx_report_delivery *ret)
 	int rc;
 
 	sqlite3_bind_int64(st, 1, now);
+	/* A clock that is behind: that day isn't over. */
+	sqlite3_bind_int64(st, 2, now / SMX_DAY);
 	rc = get(s, DUE);
 	if (rc < 0)
 		return rc;
@@ -234,7 +238,7 @@ take(void *self, smx_time now, smx_time until, struct smx_report_delivery *ret)
 	ret->attempts = (unsigned)sqlite3_column_int(st, 7);
 	ret->first = sqlite3_column_int64(st, 8);
 	/* Never taken before, or when the clock was wrong. */
-	if (ret->first == 0 || ret->first > now)
+	if (ret->first < (ret->day.day + 1) * SMX_DAY || ret->first > now)
 		ret->first = now;
 	return lease(s, ret, until);
 }
@@ -408,6 +412,12 @@ smx_dispatch_store_open(const char *path, bool is_reader,
 	s->path = strdup(path);
 	if (s->path != NULL)
 		rc = open_db(s, is_reader, reason);
+	if (rc == -SMX_EFULL && !is_reader) {
+		/* It may be over soon: smx_dispatch_store_follow() sees. */
+		smx_log(SMX_LOG_ERROR, "reports: %s", smx_buf_text(reason));
+		smx_buf_reset(reason);
+		rc = 0;
+	}
 	if (rc < 0)
 		smx_dispatch_store_close(&s);
 	else

@@ -17,7 +17,8 @@ struct smx_dispatch_store;
 #define SMX_DISPATCH_TOKEN_BYTES 33
 
 /**
- * Open the store.
+ * Open the store. When the disk is full, that is logged, and
+ * smx_dispatch_store_follow() opens it later.
  *
  * @param is_reader  only to look, in a store that exists.
  * @param reason     on failure, what is wrong and how to mend it.

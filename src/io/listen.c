@@ -158,14 +158,22 @@ smx_listen_open(const struct smx_address *a,
 	return rc;
 }
 
-bool
-smx_listen_is_there(const struct smx_address *a)
+struct smx_listen_file
+smx_listen_file(const struct smx_address *a)
 {
 	struct stat s;
 
-	return a->u.any.sa_family != AF_UNIX ||
-	    (lstat(a->u.local.sun_path, &s) == 0 && S_ISSOCK(s.st_mode) &&
-		is_in_use(a));
+	if (a->u.any.sa_family != AF_UNIX || lstat(a->u.local.sun_path, &s) < 0)
+		return (struct smx_listen_file){ .inode = 0 };
+	return (struct smx_listen_file){ s.st_dev, s.st_ino };
+}
+
+bool
+smx_listen_is_there(const struct smx_address *a, struct smx_listen_file file)
+{
+	struct smx_listen_file now = smx_listen_file(a);
+
+	return now.device == file.device && now.inode == file.inode;
 }
 
 void

@@ -49,10 +49,20 @@ int smx_listen_open(const struct smx_address *a,
     const struct smx_listen_access *access, int *ret_fd,
     struct smx_buf *reason) SMX_CHECKED;
 
-/** Can an open unix socket still be reached, or was its file removed? */
-bool smx_listen_is_there(const struct smx_address *a);
-
 /** Remove the file of a unix socket; for TCP nothing. */
 void smx_listen_remove(const struct smx_address *a);
+
+/** The file of a unix socket, to be told from one that takes its place. */
+struct smx_listen_file {
+	dev_t device;
+	ino_t inode;
+};
+
+/** @return that of a socket that was just opened; of none: zeroes. */
+struct smx_listen_file smx_listen_file(const struct smx_address *a);
+
+/** Is it still there, and the same? */
+bool smx_listen_is_there(const struct smx_address *a,
+    struct smx_listen_file file);
 
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "io/mail_curl.h"
+#include "io/clock.h"
 #include "base/list.h"
 #include "core/domain.h"
 #include "core/limits.h"
@@ -25,6 +26,9 @@
 #define STACK_BYTES ((size_t)512 << 10)
 /* RFC 5321, 4.5.3.1.3: a path without its angle brackets. */
 #define ADDRESS_MAX 254
+
+/* At an end, for a reply to the final dot. */
+#define DOT_PATIENCE SMX_SECOND
 
 /* What a session is at: the command that was sent last. */
 enum stage {
@@ -71,6 +75,7 @@ struct job {
 	bool has_thread;
 	pthread_t thread;
 	atomic_bool must_stop;
+	smx_time stop_at; /* mono: also at the final dot; 0: not yet known */
 	smx_mail_done *done;
 	void *arg;
 	struct smx_slice bytes; /* the caller's */
@@ -296,7 +301,14 @@ on_progress(void *arg, curl_off_t down_total, curl_off_t down,
 	(void)down;
 	(void)up_total;
 	(void)up;
-	return atomic_load(&j->must_stop);
+	if (!atomic_load(&j->must_stop))
+		return 0;
+	/* With a little patience for the reply to the final dot the mail is not
+	 * sent twice. */
+	note_end(j);
+	if (j->stop_at == 0)
+		j->stop_at = smx_clock_now().mono + DOT_PATIENCE;
+	return j->stage != STAGE_DOT || smx_clock_now().mono >= j->stop_at;
 }
 
 static int
@@ -416,13 +428,14 @@ on_over(struct smx_message *m)
 {
 	struct job *j = SMX_ELEMENT(m, struct job, message);
 
-	if (j->client->is_ending) {
-		/* smx_mail_free() has waited for the thread. */
+	/* smx_mail_free() has waited for the thread. */
+	if (!j->client->is_ending)
+		pthread_join(j->thread, NULL);
+	j->has_thread = false;
+	if (j->client->is_ending && j->status != SMX_MAIL_ACCEPTED) {
 		free_job(j);
 		return;
 	}
-	pthread_join(j->thread, NULL);
-	j->has_thread = false;
 	finish(j, j->status, smx_buf_slice(&j->detail));
 }
 

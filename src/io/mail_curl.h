@@ -70,8 +70,9 @@ int smx_mail_new(struct event_base *base, struct smx_dns *dns,
     struct smx_buf *reason) SMX_CHECKED;
 
 /**
- * End it: sessions are broken off without a call back, which may take two
- * seconds. @p dns must be freed before. Not from a callback.
+ * End it: sessions are broken off, which may take two seconds. Only of mails
+ * that were accepted is there a call back, so that they are not sent again.
+ * @p dns must be freed before. Not from a callback.
  */
 void smx_mail_free(struct smx_mail_client **c);
 

@@ -165,23 +165,32 @@ smx_reports_put_aside(sqlite3 *db, const char *path)
 	return rc;
 }
 
+/* @return a status; with -SMX_EIO, an errno is written, or 0. */
+static int
+make_and_open(const char *path, sqlite3 **ret, int *ret_error)
+{
+	*ret_error = smx_sqlite_file_make(path);
+	if (*ret_error != 0)
+		return *ret_error == ENOSPC ? -SMX_EFULL : -SMX_EIO;
+	return open_file(path, ret);
+}
+
 int
 smx_reports_open(const char *path, sqlite3 **ret, struct smx_buf *reason)
 {
 	int error = smx_sqlite_file_directory(path);
-	int lock = lock_directory(path);
-	int rc = error != 0 ? -SMX_EIO : open_file(path, ret);
+	int rc = -SMX_EIO, lock;
 
-	if (rc == -SMX_ECORRUPT) {
-		rc = put_aside(path);
-		if (rc == 0)
-			error = smx_sqlite_file_directory(path);
-		if (rc == 0)
-			rc = error != 0 ? -SMX_EIO : open_file(path, ret);
+	if (error == 0) {
+		lock = lock_directory(path);
+		rc = make_and_open(path, ret, &error);
+		if (rc == -SMX_ECORRUPT) {
+			rc = put_aside(path);
+			if (rc == 0)
+				rc = make_and_open(path, ret, &error);
+		}
+		unlock_directory(lock);
 	}
-	unlock_directory(lock);
-	if (rc == -SMX_EIO && error == ENOSPC)
-		rc = -SMX_EFULL;
 	if (rc < 0)
 		smx_sqlite_file_explain(path, rc, error, reason);
 	return rc;

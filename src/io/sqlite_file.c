@@ -124,9 +124,8 @@ smx_sqlite_file_own(sqlite3 *db, const struct smx_sqlite_schema *schema)
 	return rc == 0 && is_new ? make_schema(db, schema) : rc;
 }
 
-/* SQLite would make it readable by all. */
-static int
-make_file(const char *path)
+int
+smx_sqlite_file_make(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 
@@ -156,7 +155,7 @@ smx_sqlite_file_directory(const char *path)
 			error = errno;
 		free(copy);
 	}
-	return error != 0 ? error : make_file(path);
+	return error;
 }
 
 void

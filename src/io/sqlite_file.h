@@ -40,12 +40,20 @@ int smx_sqlite_file_own(sqlite3 *db,
     const struct smx_sqlite_schema *schema) SMX_CHECKED;
 
 /**
- * Make the directory of a file when it is missing, and the file, which others
- * may not read; see whether both can be written.
+ * Make the directory of a file when it is missing, and see whether it can be
+ * written.
  *
  * @return 0 or an errno.
  */
 int smx_sqlite_file_directory(const char *path) SMX_CHECKED;
+
+/**
+ * Make the file when it is missing, so that others may not read it, which
+ * SQLite would let them; and see whether it can be written.
+ *
+ * @return 0 or an errno.
+ */
+int smx_sqlite_file_make(const char *path) SMX_CHECKED;
 
 /** Say why a file can't be used: a status, and an errno or 0. */
 void smx_sqlite_file_explain(const char *path, int rc, int error,

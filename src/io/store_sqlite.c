@@ -276,6 +276,8 @@ smx_store_open(const char *path, struct smx_store **ret, struct smx_buf *reason)
 		goto out;
 	}
 	error = smx_sqlite_file_directory(path);
+	if (error == 0)
+		error = smx_sqlite_file_make(path);
 	rc = error != 0 ? -SMX_EIO : open_db(s);
 	if (rc == -SMX_ECORRUPT)
 		rc = quarantine(s);

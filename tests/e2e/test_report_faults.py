@@ -266,6 +266,31 @@ def test_smtp_5xx(reporter, site):
     assert "550 5.1.1 nobody \\x1b[31m" in daemon.log()
 
 
+# Reloads.
+
+
+def test_reloads_send_nothing_twice(reporter, site):
+    """What was accepted is not sent again, and what waits goes on at once."""
+    daemon = reporter(smarthost=f"127.0.0.1:{SMARTHOST_PORT}")
+    with MailHost(site.namespace, "127.0.0.1", port=SMARTHOST_PORT) as host:
+        host.acts["dot"] = lambda connection: time.sleep(0.15) or True
+        for number in range(60):
+            daemon.send(f"d{number}.test", rua=MAIL)
+        daemon.wait_counts("d59.test", 1)
+        daemon.after_midnight()
+        for wanted in (8, 20, 32, 44):
+            wait_until(lambda: len(host.messages) >= wanted, 20, "some mails")
+            daemon.signal(signal.SIGHUP)
+        for number in range(60):
+            daemon.wait_delivery(f"d{number}.test", DONE)
+        found = [
+            re.search(rb"(?m)^Message-ID: (.*)\r$", message.data)[1]
+            for message in host.messages
+        ]
+    assert len(set(found)) == 60
+    assert len(found) == 60
+
+
 # Kills.
 
 
@@ -418,9 +443,8 @@ def test_disk_full_for_collect(unstarted):
 
 
 def test_disk_full_from_the_start(unstarted):
-    """It counts all the same."""
+    """Both roles run all the same; one counts, the other waits."""
     daemon = unstarted
-    daemon.roles = ["collect"]
     with small_disk(daemon, "1m") as filler:
         fill(filler)
         daemon.start()
@@ -540,10 +564,20 @@ def test_removed_socket(reporter):
     daemon.send("a.test")
     daemon.socket.unlink()
     daemon.signal(signal.SIGHUP)
-    daemon.wait_log("was removed by somebody")
+    daemon.wait_log("was removed or replaced by somebody")
     daemon.wait_log("reloaded")
     daemon.send("a.test")
     daemon.wait_counts("a.test", 2)
+
+
+def test_replaced_socket(reporter):
+    """What somebody has put in its place is left alone, and that is said."""
+    daemon = reporter()
+    daemon.socket.unlink()
+    daemon.socket.write_text("precious")
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_log("reload: .*no socket is in the way")
+    assert daemon.socket.read_text() == "precious"
 
 
 def test_stop_reads_all(reporter, site):

@@ -680,18 +680,72 @@ test_clock_that_leaps_ahead(void **state)
 	is_mute = false;
 	pass(2 * SMX_HOUR);
 	assert_int_equal(dispatch.delivered, 3);
-	/* Put off by a clock that was wrong from the start. */
-	post_answer.status = SMX_POST_LATER;
+	/* Taken by a process whose clock was wrong from the start. */
+	settings.flight_max = 0;
+	kill_all();
+	open_all();
+	count_domain("d.example", HTTPS, false, DAY0 + 1);
+	pass(SMX_DAY);
+	settings.flight_max = 1000;
 	kill_all();
 	leap = 365 * SMX_DAY;
+	is_mute = true;
 	open_all();
-	count_domain("d.example", HTTPS, false, DAY0 + 365);
-	pass(2 * SMX_HOUR);
-	assert_true(dispatch.failed > 0);
-	post_answer.status = SMX_POST_ACCEPTED;
+	pass(10 * SMX_MINUTE);
+	kill_all();
 	leap = 0;
+	is_mute = false;
+	open_all();
 	pass(SMX_HOUR);
 	assert_int_equal(dispatch.delivered, 1);
+}
+
+/* Nothing is sent of a day that is not over, whatever was the time before. */
+static void
+test_clock_that_was_ahead(void **state)
+{
+	(void)state;
+	settings.spread = 0;
+	leap = 30 * SMX_DAY;
+	kill_all();
+	open_all();
+	count_domain("a.example", HTTPS, false, DAY0 + 30);
+	post_answer.status = SMX_POST_LATER;
+	pass(2 * SMX_HOUR);
+	assert_int_equal(sent_count, dispatch.failed);
+	leap = 0;
+	pass(SMX_DAY);
+	sent_count = 0;
+	post_answer.status = SMX_POST_ACCEPTED;
+	pass(SMX_DAY);
+	assert_int_equal(sent_count, 0);
+	pass(31 * SMX_DAY);
+	assert_int_equal(sent_count, 1);
+}
+
+/* Many that are due at once go out as fast as the other takes them. */
+static void
+test_herd(void **state)
+{
+	(void)state;
+	settings.spread = 0;
+	settings.flight_host_max = 4;
+	kill_all();
+	open_all();
+	for (int i = 0; i < 1500; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "m%d.example", i);
+		count_domain(name, HTTPS, false, DAY0);
+	}
+	now = MIDNIGHT + SMX_DISPATCH_GRACE;
+	/* It takes four a second. */
+	for (int i = 0; i < 1200; i++, now += SMX_SECOND) {
+		while (smx_dispatch_tick(&dispatch, clocks()) == 0)
+			continue;
+		answer_all();
+	}
+	assert_int_equal(dispatch.delivered, 1500);
 }
 
 /* The clock was wrong, and is right now: what it says is believed in the
@@ -864,7 +918,9 @@ main(void)
 		TEST(test_crowd_ends),
 		TEST(test_bytes_under_way_are_bounded),
 		TEST(test_clock_that_leaps_ahead),
+		TEST(test_clock_that_was_ahead),
 		TEST(test_clock_that_was_behind),
+		TEST(test_herd),
 		TEST(test_released_at_the_end),
 		TEST(test_long_report),
 		TEST(test_out_of_memory),

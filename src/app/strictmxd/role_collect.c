@@ -34,6 +34,7 @@
 struct socket {
 	struct smx_list link;
 	struct smx_address address;
+	struct smx_listen_file file;
 	bool is_passed; /* by systemd: not ours to open or remove */
 	bool is_wanted; /* by the configuration at hand */
 	struct smx_tlsrpt_socket *socket;
@@ -192,7 +193,7 @@ close_socket(struct smx_role_collect *r, struct socket *s)
 
 	/* Nobody new can write to it any more; what was written counts. In one
 	 * that is not ours it waits for the next of us. */
-	if (!s->is_passed)
+	if (!s->is_passed && smx_listen_is_there(&s->address, s->file))
 		smx_listen_remove(&s->address);
 	for (int i = 0; i < DRAIN_MAX && !s->is_passed; i++) {
 		uint64_t before = smx_tlsrpt_socket_counts(s->socket).datagrams;
@@ -245,8 +246,10 @@ add_socket(struct smx_role_collect *r, int fd,
 	}
 	s->is_wanted = true;
 	s->is_passed = address == NULL;
-	if (address != NULL)
+	if (address != NULL) {
 		s->address = *address;
+		s->file = smx_listen_file(address);
+	}
 	smx_list_push(&r->sockets, &s->link);
 	warn_of_short_queue(s->socket);
 	return 0;
@@ -280,14 +283,14 @@ listen_on(struct smx_role_collect *r, const struct smx_config *config,
 	if (rc < 0)
 		return rc;
 	s = find_socket(r, &address);
-	if (s != NULL && smx_listen_is_there(&address)) {
+	if (s != NULL && smx_listen_is_there(&address, s->file)) {
 		s->is_wanted = true;
 		return 0;
 	}
 	if (s != NULL) {
 		smx_log(SMX_LOG_WARNING,
-		    "collect: the socket %s was removed by somebody; it is "
-		    "made again",
+		    "collect: the socket %s was removed or replaced by "
+		    "somebody; it is made again",
 		    text);
 		close_socket(r, s);
 	}

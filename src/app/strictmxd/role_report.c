@@ -48,6 +48,7 @@ struct smx_role_report {
 	bool has_failed;   /* in this tick */
 	smx_time aside_at; /* mono: not put aside before */
 	char token[SMX_DISPATCH_TOKEN_BYTES];
+	bool has_token;
 	struct smx_report_settings settings;
 };
 
@@ -85,8 +86,10 @@ follow_store(struct smx_role_report *r)
 
 	smx_buf_init_fixed(&reason, storage, sizeof(storage));
 	rc = smx_dispatch_store_follow(r->store, &reason);
-	if (rc > 0)
+	if (rc > 0 || (rc == 0 && !r->has_token)) {
 		rc = smx_dispatch_store_token(r->store, r->token);
+		r->has_token = rc == 0;
+	}
 	return rc;
 }
 
@@ -195,7 +198,8 @@ write_copy(void *self, const char *directory, struct smx_slice name,
 		smx_buf_add_text(reason, "the path is too long");
 		return -SMX_ELIMIT;
 	}
-	snprintf(part, sizeof(part), "%s/.part", directory);
+	snprintf(part, sizeof(part), "%s/.%.*s", directory, (int)name.n,
+	    name.p);
 	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
 	    0640);
 	rc = fd >= 0 ? write_all(fd, bytes) : -1;
@@ -313,7 +317,7 @@ start_dispatch(struct smx_role_report *r)
 }
 
 static int
-start_all(struct smx_role_report *r, struct smx_buf *reason)
+prepare_all(struct smx_role_report *r, struct smx_buf *reason)
 {
 	int rc = read_settings(r, reason);
 
@@ -323,8 +327,6 @@ start_all(struct smx_role_report *r, struct smx_buf *reason)
 	if (rc == 0)
 		rc = smx_dispatch_store_open(smx_config_reports_path(r->config),
 		    false, &r->store, reason);
-	if (rc == 0)
-		rc = smx_dispatch_store_token(r->store, r->token);
 	if (rc == 0)
 		rc = start_clients(r, reason);
 	if (rc < 0)
@@ -340,12 +342,13 @@ start_all(struct smx_role_report *r, struct smx_buf *reason)
 	if (r->timer == NULL)
 		return -SMX_ENOMEM;
 	arm(r, 0);
-	return smx_loop_thread_start(r->loop);
+	return 0;
 }
 
-int
-smx_role_report_start(const struct smx_config *config,
-    struct smx_role_report **ret, struct smx_buf *reason)
+/* All but the thread. */
+static int
+prepare(const struct smx_config *config, struct smx_role_report **ret,
+    struct smx_buf *reason)
 {
 	struct smx_role_report *r = calloc(1, sizeof(*r));
 	int rc;
@@ -354,7 +357,7 @@ smx_role_report_start(const struct smx_config *config,
 		return -SMX_ENOMEM;
 	r->config = config;
 	smx_list_init(&r->dispatch.flights);
-	rc = start_all(r, reason);
+	rc = prepare_all(r, reason);
 	if (rc < 0) {
 		if (reason->n == 0)
 			smx_buf_add_text(reason, smx_status_text(rc));
@@ -366,17 +369,38 @@ smx_role_report_start(const struct smx_config *config,
 }
 
 int
+smx_role_report_start(const struct smx_config *config,
+    struct smx_role_report **ret, struct smx_buf *reason)
+{
+	struct smx_role_report *r = NULL;
+	int rc = prepare(config, &r, reason);
+
+	if (rc == 0)
+		rc = smx_loop_thread_start(r->loop);
+	if (rc < 0)
+		smx_role_report_stop(&r);
+	else
+		*ret = r;
+	return rc;
+}
+
+int
 smx_role_report_reload(struct smx_role_report **rp,
     const struct smx_config *config, struct smx_buf *reason)
 {
-	struct smx_role_report *fresh = NULL;
-	int rc = smx_role_report_start(config, &fresh, reason);
+	struct smx_role_report *fresh = NULL, *old = *rp;
+	int rc = prepare(config, &fresh, reason);
 
 	if (rc < 0)
 		return rc;
+	/* The old one lets go of what it has before the fresh one begins, which
+	 * believes the clock no more than it did. */
+	smx_loop_thread_stop(old->loop);
+	fresh->dispatch.offset = old->dispatch.offset;
+	fresh->dispatch.settled_at = old->dispatch.settled_at;
 	smx_role_report_stop(rp);
 	*rp = fresh;
-	return 0;
+	return smx_loop_thread_start(fresh->loop);
 }
 
 static void
@@ -406,11 +430,11 @@ smx_role_report_stop(struct smx_role_report **rp)
 		return;
 	if (r->loop != NULL)
 		smx_loop_thread_stop(r->loop);
-	if (r->dispatch.reports.ops != NULL)
-		smx_dispatch_release(&r->dispatch);
 	smx_dns_free(&r->dns);
 	smx_post_free(&r->post);
 	smx_mail_free(&r->mail);
+	if (r->dispatch.reports.ops != NULL)
+		smx_dispatch_release(&r->dispatch);
 	smx_mail_signer_free(&r->signer);
 	smx_dispatch_done(&r->dispatch);
 	smx_dispatch_store_close(&r->store);
