@@ -536,7 +536,10 @@ launch_due(struct smx_dispatch *d)
 static int
 forget_some(struct smx_dispatch *d)
 {
-	int64_t before = (d->now - d->settings.keep) / SMX_DAY;
+	/* Not while one of its deliveries can still wait. */
+	smx_time keep = smx_time_max(d->settings.keep,
+	    d->settings.retry_for + 3 * SMX_DAY);
+	int64_t before = (d->now - keep) / SMX_DAY;
 	const struct smx_reports_ops *ops = d->reports.ops;
 	int rc = ops->begin(d->reports.self);
 

@@ -103,10 +103,13 @@ def kill_collector(world, number):
     grown = before = 0
     try:
         for _ in range(KILLS // COLLECTORS):
-            daemon.launch()
             # At the start, or about when counts are written: every second.
-            life = rng.choice([rng.uniform(0, 0.1), *[rng.uniform(0.95, 1.25)] * 3])
-            time.sleep(life)
+            if rng.random() < 0.25:
+                daemon.launch()
+                time.sleep(rng.uniform(0, 0.1))
+            else:
+                daemon.start()
+                time.sleep(rng.uniform(0.9, 1.2))
             seen = counted(daemon)
             daemon.kill()
             after = counted(daemon)
