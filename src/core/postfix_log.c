@@ -107,11 +107,12 @@ is_like(char c, char like)
 	return smx_scan_is_alpha(like) ? smx_scan_is_alpha(c) : c == like;
 }
 
-/* "Nov 24 03:15:34 " or "2024-11-24T03:15:34.123456+01:00 ". */
+/* "Nov 24 03:15:34 ", with a fraction of the second or without, or
+ * "2024-11-24T03:15:34.123456+01:00 ". */
 static bool
 skip_stamp(struct smx_slice *s)
 {
-	static const char like[] = "Nov 24 03:15:34 ";
+	static const char like[] = "Nov 24 03:15:34";
 	const size_t bytes = sizeof(like) - 1, day = 4;
 
 	if (s->n > 0 && smx_scan_is_digit(s->p[0]))
@@ -122,6 +123,11 @@ skip_stamp(struct smx_slice *s)
 		if (!is_like(s->p[i], like[i]) && !(i == day && s->p[i] == ' '))
 			return false;
 	*s = smx_slice_from(*s, bytes);
+	if (starts(*s, "."))
+		return skip_word(s, ".");
+	if (!starts(*s, " "))
+		return false;
+	*s = smx_slice_from(*s, 1);
 	return true;
 }
 
@@ -139,18 +145,22 @@ skip_host(struct smx_slice *s)
  * What is behind "postfix/smtp[123]: ", and which program says it; the instance
  * may have another name. Everything behind a tag may be the words of a
  * stranger, tags included. So it counts at its own place only: behind the time
- * and the host's name, which syslog writes, or at the start of the line, where
- * the journal has it.
+ * and the host's name, which syslog writes (some leave the name out), or at the
+ * start of the line, where the journal has it.
  */
 static bool
 find_message(struct smx_slice line, struct smx_slice *ret_program,
     struct smx_slice *ret_message, uint32_t *ret_pid)
 {
+	struct smx_slice rest = line;
 	uint32_t pid = 0;
 	size_t n, at;
 
-	if (skip_stamp(&line) && !skip_host(&line))
-		return false;
+	if (skip_stamp(&rest)) {
+		line = rest;
+		if (skip_host(&rest))
+			line = rest;
+	}
 	n = span(line, "-._/");
 	for (at = n; at > 0 && line.p[at - 1] != '/'; at--)
 		;

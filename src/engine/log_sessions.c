@@ -1,13 +1,24 @@
 #include "engine/log_sessions.h"
 
-/* Each process has one place; when two share one, the later has it. */
+/* Each process has one of four places; the one that was used longest ago is
+ * given to another. */
 static struct smx_log_session *
 session_of(struct smx_log_sessions *s, uint32_t pid)
 {
-	struct smx_log_session *session = &s->list[pid % SMX_LOG_SESSIONS_MAX];
+	struct smx_log_session *set = s->list[pid % SMX_LOG_SESSION_SETS];
+	struct smx_log_session *session = &set[0];
 
+	for (size_t i = 0; i < SMX_LOG_SESSION_WAYS; i++) {
+		if (set[i].pid == pid) {
+			session = &set[i];
+			break;
+		}
+		if (set[i].used < session->used)
+			session = &set[i];
+	}
 	if (session->pid != pid)
 		*session = (struct smx_log_session){ .pid = pid };
+	session->used = ++s->clock;
 	return session;
 }
 
@@ -29,7 +40,8 @@ begin(struct smx_log_session *session, struct smx_slice ip)
 	session->is_counted = false;
 	if (smx_slice_equal(ip, smx_slice(session->ip, session->ip_bytes)))
 		return;
-	*session = (struct smx_log_session){ .pid = session->pid };
+	*session = (struct smx_log_session){ .pid = session->pid,
+		.used = session->used };
 	session->ip_bytes = keep(session->ip, sizeof(session->ip), ip);
 }
 
@@ -121,6 +133,15 @@ add_own(struct smx_log_sessions *s, struct smx_slice id)
 	own->bytes = keep(own->text, sizeof(own->text), id);
 }
 
+/* What is said of it from now on is of another session. */
+static void
+forget_mail(struct smx_log_session *session, struct smx_slice queue_id)
+{
+	if (smx_slice_equal(queue_id,
+		smx_slice(session->queue_id, session->queue_id_bytes)))
+		session->is_counted = false;
+}
+
 /* An attempt to deliver a mail begins. Queue ids are used again: it may be
  * another one. */
 static void
@@ -135,11 +156,9 @@ begin_mail(struct smx_log_sessions *s, const struct smx_postfix_log *line)
 		add_own(s, line->queue_id);
 	else if (!is_own && own != NULL)
 		own->bytes = 0;
-	for (size_t i = 0; i < SMX_LOG_SESSIONS_MAX; i++)
-		if (smx_slice_equal(line->queue_id,
-			smx_slice(s->list[i].queue_id,
-			    s->list[i].queue_id_bytes)))
-			s->list[i].is_counted = false;
+	for (size_t i = 0; i < SMX_LOG_SESSION_SETS; i++)
+		for (size_t k = 0; k < SMX_LOG_SESSION_WAYS; k++)
+			forget_mail(&s->list[i][k], line->queue_id);
 }
 
 void

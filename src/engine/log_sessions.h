@@ -2,7 +2,7 @@
  * Sessions put together from the lines of a mail log.
  *
  * Layer:   engine. No clock.
- * Memory:  fixed: the last SMX_LOG_SESSIONS_MAX processes of Postfix.
+ * Memory:  fixed: about a thousand processes of Postfix.
  *
  * A line about a recipient says the domain, the lines before it, from the same
  * process, say what TLS was like. A session is counted with the first recipient
@@ -29,7 +29,8 @@
 #include "core/postfix_log.h"
 #include "core/tlsrpt_event.h"
 
-#define SMX_LOG_SESSIONS_MAX 1024
+#define SMX_LOG_SESSION_SETS 256
+#define SMX_LOG_SESSION_WAYS 4
 /** Our own reports under way that are known: places, and mails at a place. */
 #define SMX_LOG_SESSIONS_PLACES    512
 #define SMX_LOG_SESSIONS_PLACE_MAX 8
@@ -38,6 +39,7 @@
 
 /** What a process has said of the session that it has, or had last. */
 struct smx_log_session {
+	uint64_t used; /* when, by the clock of the list */
 	uint32_t pid;
 	/* Before its recipient is known. */
 	bool has_handshake;
@@ -62,7 +64,8 @@ struct smx_log_queue_id {
 };
 
 struct smx_log_sessions {
-	struct smx_log_session list[SMX_LOG_SESSIONS_MAX];
+	struct smx_log_session list[SMX_LOG_SESSION_SETS][SMX_LOG_SESSION_WAYS];
+	uint64_t clock; /* goes on with each use */
 	/* Queue ids of our own reports, by their hash, and which one of a place
 	 * is the next to be forgotten. */
 	struct smx_log_queue_id own[SMX_LOG_SESSIONS_PLACES]

@@ -71,6 +71,31 @@ test_lines_of_others_in_between(void **state)
 	}
 }
 
+/* Nor do other processes of smtp, as long as they are few of a kind. */
+static void
+test_processes_in_between(void **state)
+{
+	static struct smx_log_sessions s;
+	struct smx_log_session_end end;
+
+	(void)state;
+	assert_false(add(&s,
+	    "postfix/smtp[7]: " HANDSHAKE("Trusted",
+		"mx.hoster.test[10.25.3.1]"),
+	    &end));
+	for (int i = 1; i < 4; i++) {
+		char line[300];
+
+		snprintf(line, sizeof(line),
+		    "postfix/smtp[%d]: " HANDSHAKE("Trusted",
+			"mx.hoster.test[10.25.3.1]"),
+		    7 + 1024 * i);
+		assert_false(add(&s, line, &end));
+	}
+	assert_true(add(&s, "postfix/smtp[7]: " SENT, &end));
+	assert_true(add(&s, "postfix/smtp[1031]: " SENT, &end));
+}
+
 static void
 test_failed_session_has_its_reason(void **state)
 {
@@ -324,6 +349,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sessions),
 		cmocka_unit_test(test_lines_of_others_in_between),
+		cmocka_unit_test(test_processes_in_between),
 		cmocka_unit_test(test_failed_session_has_its_reason),
 		cmocka_unit_test(test_failed_sessions_without_a_begin),
 		cmocka_unit_test(test_next_attempt),

@@ -51,6 +51,8 @@ test_what_stands_before_the_tag(void **state)
 		"2024-11-24T03:15:34.123456+01:00 sender postfix/smtp[7]: ",
 		"2024-11-24T03:15:34Z 2001:db8::1 postfix/relay/smtp[7]: ",
 		"Nov 24 03:15:34 alpine mail.info postfix/smtp[7]: ",
+		"Nov 24 03:15:34.123 sender postfix/smtp[7]: ",
+		"Nov 24 03:15:34 postfix/smtp[7]: ",
 		"postfix-out/smtp[7]: ",
 	};
 
