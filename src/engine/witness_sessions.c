@@ -260,7 +260,8 @@ smx_witness_sessions_ask(struct smx_witness_sessions *s, struct smx_slice host,
 	    ? SMX_ELEMENT(node, struct session, node)
 	    : NULL;
 
-	if (e != NULL && e->is_answered && e->until <= now.mono) {
+	/* One that is just being answered, in take_answer(), stays. */
+	if (e != NULL && !smx_list_is_empty(&e->link) && e->until <= now.mono) {
 		free_session(e);
 		e = NULL;
 	}

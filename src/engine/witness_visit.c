@@ -84,6 +84,16 @@ on_session(struct smx_witness_waiter *w,
 	next_host(v);
 }
 
+/* One that comes again is there already. */
+static void
+add_address(struct smx_witness_visit *v, const struct smx_ip *ip)
+{
+	for (size_t i = 0; i < v->address_count; i++)
+		if (smx_ip_equal(&v->addresses[i], ip))
+			return;
+	v->addresses[v->address_count++] = *ip;
+}
+
 static void
 on_addresses(void *arg, struct smx_now now, const struct smx_dns_answer *answer)
 {
@@ -94,7 +104,7 @@ on_addresses(void *arg, struct smx_now now, const struct smx_dns_answer *answer)
 	for (size_t i = 0; answer->status == SMX_DNS_OK && i < answer->count &&
 	     v->address_count < SMX_WITNESS_ADDRESSES_MAX;
 	     i++)
-		v->addresses[v->address_count++] = answer->addresses[i];
+		add_address(v, &answer->addresses[i]);
 	next_address(v);
 }
 

@@ -15,7 +15,8 @@ static struct {
 	const struct smx_dns_mx *hosts; /* NULL: one, mx and the domain */
 	size_t host_count;
 	size_t address_count;
-	bool is_shared; /* all MX hosts have the same name */
+	bool is_one_address; /* the addresses of a host are equal */
+	bool is_shared;      /* all MX hosts have the same name */
 	struct smx_probe_answer answer;
 	size_t asked_records, asked_mx, sessions;
 } world;
@@ -129,7 +130,8 @@ answer_dns(const struct pending *p)
 		for (size_t i = 0; i < world.address_count; i++) {
 			addresses[i].is_v6 = p->type == SMX_DNS_AAAA;
 			addresses[i].bytes[0] = 192;
-			addresses[i].bytes[3] = (uint8_t)i;
+			addresses[i].bytes[3] =
+			    (uint8_t)(world.is_one_address ? 0 : i);
 		}
 		answer.status = world.address;
 		answer.addresses = addresses;
@@ -471,6 +473,53 @@ test_a_shared_host_has_one_session(void **state)
 	assert_int_equal(world.sessions, 2);
 }
 
+/* Take the first session out; what comes before it is answered. */
+static struct pending *
+hold_session(void)
+{
+	struct pending *p;
+
+	while (first->probed == NULL)
+		answer_one();
+	p = first;
+	first = p->next;
+	if (first == NULL)
+		last = &first;
+	return p;
+}
+
+static void
+answer_held(struct pending *p)
+{
+	p->probed(p->arg, &world.answer);
+	free(p);
+	answer_all();
+}
+
+/* It can wait for longer in the probe's queue than an answer is kept, and be
+ * asked for again while it is answered. */
+static void
+test_a_session_that_waits_for_an_hour(void **state)
+{
+	struct pending *held;
+
+	(void)state;
+	world.is_shared = true;
+	world.address_count = 2;
+	world.is_one_address = true;
+	world.answer =
+	    (struct smx_probe_answer){ .code = SMX_DIAG_SMTP_TIMEOUT };
+	mail("one.example");
+	held = hold_session();
+	pass(SMX_HOUR);
+	mail("two.example");
+	answer_all();
+	answer_held(held);
+	assert_int_equal(witness.visit_count, 0);
+	/* One address, of each family. */
+	assert_int_equal(world.sessions, 2);
+}
+
 static void
 test_answers_of_sessions_are_bounded(void **state)
 {
@@ -809,6 +858,7 @@ main(void)
 		TEST(test_enforce_is_remembered),
 		TEST(test_waiting_visits_block_nobody),
 		TEST(test_a_shared_host_has_one_session),
+		TEST(test_a_session_that_waits_for_an_hour),
 		TEST(test_answers_of_sessions_are_bounded),
 		TEST(test_another_probe),
 		TEST(test_certificates),
