@@ -44,7 +44,7 @@ forget(struct smx_witness_domain *d)
 {
 	struct smx_witness_domains *all = &d->witness->domains;
 
-	smx_witness_tell_drop(d);
+	smx_witness_tell_drop(d, INT64_MAX);
 	free_text(d, &d->record);
 	free_text(d, &d->policy.mx);
 	free_text(d, &d->policy.lines);

@@ -835,15 +835,103 @@ test_hosts_by_preference_each_once(void **state)
 	assert_string_equal(told.host, "h14.test");
 }
 
+/* Of different kinds. */
+static void
+break_session(const char *domain, size_t i)
+{
+	char host[64];
+	struct smx_tlsrpt_failure failure = {
+		.result = SMX_TLSRPT_CERTIFICATE_EXPIRED,
+	};
+
+	snprintf(host, sizeof(host), "mx%zu.example", i);
+	failure.receiving_mx_hostname = smx_slice_text(host);
+	smx_witness_session(&witness, smx_slice_text(domain), &failure, now);
+}
+
 static void
 test_what_waits_is_bounded(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < SMX_WITNESS_WAITING_MAX + 5; i++)
-		session("one.example");
+		break_session("one.example", i);
 	assert_int_equal(witness.dropped, 5);
+	for (size_t i = 0; i < SMX_WITNESS_WAITING_SAME_MAX + 5; i++)
+		break_session("one.example", 1);
+	assert_int_equal(witness.dropped, 11);
 	answer_all();
-	assert_int_equal(told.count, SMX_WITNESS_WAITING_MAX);
+	assert_int_equal(told.count,
+	    SMX_WITNESS_WAITING_MAX + SMX_WITNESS_WAITING_SAME_MAX - 1);
+}
+
+static void
+test_equal_sessions_wait_as_a_count(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 1500; i++) {
+		session("one.example");
+		break_session("one.example", 1);
+		fetch_fails("one.example");
+	}
+	assert_int_equal(told.count, 0);
+	answer_all();
+	assert_int_equal(told.count, 4500);
+	assert_int_equal(told.failures, 3000);
+	assert_int_equal(witness.dropped, 0);
+}
+
+static void
+test_with_a_known_record_nothing_waits(void **state)
+{
+	(void)state;
+	session("one.example");
+	answer_all();
+	pass(SMX_HOUR);
+	for (size_t i = 0; i < 300; i++)
+		break_session("one.example", i);
+	assert_int_equal(told.count, 301);
+	assert_int_equal(world.asked_records, 2);
+	/* The answer counts for what comes after it. */
+	world.has_record = false;
+	answer_all();
+	session("one.example");
+	assert_int_equal(told.count, 301);
+	assert_int_equal(witness.dropped, 0);
+}
+
+/* Of a domain not heard of for long it may be another one. */
+static void
+test_an_old_record_is_asked_for_first(void **state)
+{
+	(void)state;
+	session("one.example");
+	answer_all();
+	pass(SMX_DAY + SMX_HOUR);
+	world.has_record = false;
+	session("one.example");
+	answer_all();
+	assert_int_equal(told.count, 1);
+}
+
+static void
+test_what_waits_too_long_is_dropped(void **state)
+{
+	(void)state;
+	world.record = SMX_DNS_TIMEOUT;
+	for (size_t i = 0; i < 3; i++)
+		session("one.example");
+	answer_all();
+	pass(SMX_WITNESS_WAITING_FOR - SMX_MINUTE);
+	/* Not one with those: it stays for as long. */
+	session("one.example");
+	answer_all();
+	assert_int_equal(witness.dropped, 0);
+	pass(SMX_MINUTE);
+	world.record = SMX_DNS_OK;
+	mail_as("one.example", SMX_STS_ENFORCE);
+	answer_all();
+	assert_int_equal(witness.dropped, 3);
+	assert_int_equal(told.count, 1);
 }
 
 int
@@ -871,6 +959,10 @@ main(void)
 		TEST(test_a_mute_domain_is_soon_left_alone),
 		TEST(test_hosts_by_preference_each_once),
 		TEST(test_what_waits_is_bounded),
+		TEST(test_equal_sessions_wait_as_a_count),
+		TEST(test_with_a_known_record_nothing_waits),
+		TEST(test_an_old_record_is_asked_for_first),
+		TEST(test_what_waits_too_long_is_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
