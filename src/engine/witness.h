@@ -45,7 +45,6 @@ struct smx_witness {
 	/** Takes an event; borrowed during the call. */
 	void (*emit)(void *self, const struct smx_tlsrpt_event *event);
 	void *emit_self;
-	bool probes; /* may sessions be made? */
 	struct smx_witness_domains domains;
 	struct smx_witness_sessions sessions;
 	size_t visit_count, ask_count; /* under way */

@@ -178,33 +178,6 @@ on_probed(void *arg, const struct smx_probe_answer *answer)
 	take_answer(arg, judge(answer));
 }
 
-void
-smx_witness_sessions_set_probe(struct smx_witness_sessions *s,
-    struct smx_probe_port probe)
-{
-	struct smx_list pending;
-	struct smx_map_node *node = NULL;
-	size_t iter = 0;
-
-	smx_list_init(&pending);
-	while ((node = smx_map_next(&s->map, &iter, node)) != NULL) {
-		struct session *e = SMX_ELEMENT(node, struct session, node);
-
-		if (!e->is_answered)
-			smx_list_push(&pending, &e->link);
-	}
-	s->probe = probe;
-	while (!smx_list_is_empty(&pending)) {
-		struct session *e = SMX_ELEMENT(pending.next, struct session,
-		    link);
-
-		smx_list_remove(&e->link);
-		take_answer(e, (struct smx_witness_answer){ 0 });
-		/* Who asks next gets an answer of the new one. */
-		free_session(e);
-	}
-}
-
 static struct smx_slice
 make_key(struct smx_slice host, const struct smx_ip *ip, char *key)
 {
@@ -231,21 +204,36 @@ start(struct smx_witness_sessions *s, struct smx_slice host,
 	return e;
 }
 
+/* Ask for what is in the key. @return 0 or -SMX_ENOMEM */
 static int
-ask(struct session *e, struct smx_slice host, const struct smx_ip *ip,
-    struct smx_witness_waiter *waiter)
+probe_it(struct session *e)
 {
 	struct smx_witness_sessions *s = e->all;
-	struct smx_probe_request request = { .host = host, .address = *ip };
+	const size_t before = 1 + sizeof(((struct smx_ip *)NULL)->bytes);
+	struct smx_probe_request request = {
+		.host = smx_slice(e->key + before, e->node.key_bytes - before),
+		.address.is_v6 = e->key[0] != 0,
+	};
 
-	smx_list_push(&e->waiters, &waiter->link);
-	if (s->probe.ops->probe(s->probe.self, &request, on_probed, e) < 0) {
-		smx_list_remove(&waiter->link);
-		free_session(e);
+	if (!smx_witness_sessions_are_made(s))
 		return -SMX_ENOMEM;
-	}
+	memcpy(request.address.bytes, e->key + 1,
+	    sizeof(request.address.bytes));
+	if (s->probe.ops->probe(s->probe.self, &request, on_probed, e) < 0)
+		return -SMX_ENOMEM;
 	s->made++;
 	return 0;
+}
+
+static int
+ask(struct session *e, struct smx_witness_waiter *waiter)
+{
+	smx_list_push(&e->waiters, &waiter->link);
+	if (probe_it(e) == 0)
+		return 0;
+	smx_list_remove(&waiter->link);
+	free_session(e);
+	return -SMX_ENOMEM;
 }
 
 int
@@ -267,11 +255,48 @@ smx_witness_sessions_ask(struct smx_witness_sessions *s, struct smx_slice host,
 	}
 	if (e == NULL) {
 		e = start(s, host, ip, now);
-		return e != NULL ? ask(e, host, ip, waiter) : -SMX_ENOMEM;
+		return e != NULL ? ask(e, waiter) : -SMX_ENOMEM;
 	}
 	if (e->is_answered)
 		waiter->done(waiter, &e->answer);
 	else
 		smx_list_push(&e->waiters, &waiter->link);
 	return 0;
+}
+
+/* Those that are not answered. */
+static void
+list_pending(struct smx_witness_sessions *s, struct smx_list *ret)
+{
+	struct smx_map_node *node = NULL;
+	size_t iter = 0;
+
+	smx_list_init(ret);
+	while ((node = smx_map_next(&s->map, &iter, node)) != NULL) {
+		struct session *e = SMX_ELEMENT(node, struct session, node);
+
+		if (!e->is_answered)
+			smx_list_push(ret, &e->link);
+	}
+}
+
+void
+smx_witness_sessions_set_probe(struct smx_witness_sessions *s,
+    struct smx_probe_port probe)
+{
+	struct smx_list pending;
+
+	list_pending(s, &pending);
+	s->probe = probe;
+	while (!smx_list_is_empty(&pending)) {
+		struct session *e = SMX_ELEMENT(pending.next, struct session,
+		    link);
+
+		smx_list_remove(&e->link);
+		if (probe_it(e) == 0)
+			continue;
+		take_answer(e, (struct smx_witness_answer){ 0 });
+		/* Who asks next gets an answer of a probe. */
+		free_session(e);
+	}
 }

@@ -123,7 +123,11 @@ next_address(struct smx_witness_visit *v)
 {
 	struct smx_witness *w = v->domain->witness;
 
-	if (v->address_at < v->address_count &&
+	if (!smx_witness_sessions_are_made(&w->sessions)) {
+		/* Not any more. The other hosts may not be in the policy. */
+		v->at++;
+		next_host(v);
+	} else if (v->address_at < v->address_count &&
 	    v->attempts < SMX_WITNESS_ATTEMPTS_MAX) {
 		v->attempts++;
 		if (smx_witness_sessions_ask(&w->sessions,
@@ -165,7 +169,7 @@ next_host(struct smx_witness_visit *v)
 		if (!is_allowed(d, host)) {
 			tell_mismatch(d, host);
 		} else if (d->policy.mode == SMX_STS_TESTING &&
-		    d->witness->probes &&
+		    smx_witness_sessions_are_made(&d->witness->sessions) &&
 		    v->attempts < SMX_WITNESS_ATTEMPTS_MAX) {
 			v->is_v6 = false;
 			ask_addresses(v);

@@ -19,6 +19,7 @@ static struct {
 	bool is_shared;      /* all MX hosts have the same name */
 	struct smx_probe_answer answer;
 	size_t asked_records, asked_mx, sessions;
+	bool probed_v6; /* by the last session */
 } world;
 
 /* The last event, and how many there were. */
@@ -73,6 +74,7 @@ probe(void *self, const struct smx_probe_request *request, smx_probe_done *done,
 {
 	(void)self;
 	world.sessions++;
+	world.probed_v6 = request->address.is_v6;
 	push(request->host, SMX_DNS_A, NULL, done, arg);
 	return 0;
 }
@@ -218,7 +220,6 @@ start(void **state)
 	witness.dns.ops = &dns;
 	witness.sessions.probe.ops = &probes;
 	witness.emit = emit;
-	witness.probes = true;
 	return 0;
 }
 
@@ -473,14 +474,21 @@ test_a_shared_host_has_one_session(void **state)
 	assert_int_equal(world.sessions, 2);
 }
 
+/* What comes before the first session. */
+static void
+answer_to_session(void)
+{
+	while (first->probed == NULL)
+		answer_one();
+}
+
 /* Take the first session out; what comes before it is answered. */
 static struct pending *
 hold_session(void)
 {
 	struct pending *p;
 
-	while (first->probed == NULL)
-		answer_one();
+	answer_to_session();
 	p = first;
 	first = p->next;
 	if (first == NULL)
@@ -533,26 +541,65 @@ test_answers_of_sessions_are_bounded(void **state)
 	assert_int_equal(witness.sessions.map.count, SMX_WITNESS_SESSIONS_MAX);
 }
 
+/* The sessions under way are asked of it again. */
 static void
 test_another_probe(void **state)
 {
 	(void)state;
+	world.is_shared = true;
+	world.answer =
+	    (struct smx_probe_answer){ .code = SMX_DIAG_SMTP_TIMEOUT };
 	mail("one.example");
-	while (first != NULL && first->probed == NULL) {
-		answer_one();
-	}
-	assert_int_equal(world.sessions, 1);
+	mail("two.example");
+	answer_to_session();
+	answer_one();
+	answer_to_session();
+	assert_int_equal(world.sessions, 2);
+	world.probed_v6 = false;
 	drop_all();
 	smx_witness_sessions_set_probe(&witness.sessions,
 	    witness.sessions.probe);
+	assert_int_equal(world.sessions, 3);
+	assert_true(world.probed_v6);
+	assert_string_equal(first->name, "mx.hoster.example");
+	world.answer.is_connected = true;
+	world.answer.code = SMX_DIAG_OK;
+	world.answer.certificate = &good;
 	answer_all();
 	assert_int_equal(witness.visit_count, 0);
-	/* Nothing is kept of it: the next visit asks the new one. */
+	assert_int_equal(told.count, 2);
+}
+
+static void
+test_no_probe_any_more(void **state)
+{
+	static const struct smx_dns_mx hosts[] = {
+		{ 10, SMX_SLICE("a.hosts.example") },
+		{ 20, SMX_SLICE("elsewhere.test") },
+	};
+	struct smx_probe_port before = witness.sessions.probe;
+
+	(void)state;
+	world.hosts = hosts;
+	world.host_count = 2;
+	world.address_count = 2;
+	mail("one.example");
+	answer_to_session();
+	drop_all();
+	smx_witness_sessions_set_probe(&witness.sessions,
+	    (struct smx_probe_port){ NULL, NULL });
+	answer_all();
+	assert_int_equal(witness.visit_count, 0);
+	assert_int_equal(world.sessions, 1);
+	assert_int_equal(told.count, 1);
+	assert_string_equal(told.host, "elsewhere.test");
+	/* Nothing is kept of it: with the next one it is asked for. */
+	smx_witness_sessions_set_probe(&witness.sessions, before);
 	pass(SMX_HOUR);
-	told.count = 0;
 	mail("one.example");
 	answer_all();
-	assert_int_equal(told.count, 1);
+	assert_int_equal(told.count, 3);
+	assert_int_equal(world.sessions, 2);
 }
 
 static const struct certificate_case {
@@ -949,6 +996,7 @@ main(void)
 		TEST(test_a_session_that_waits_for_an_hour),
 		TEST(test_answers_of_sessions_are_bounded),
 		TEST(test_another_probe),
+		TEST(test_no_probe_any_more),
 		TEST(test_certificates),
 		TEST(test_sessions_that_break),
 		TEST(test_dns_failures_cost_a_minute),
