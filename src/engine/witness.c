@@ -10,6 +10,7 @@ smx_witness_init(struct smx_witness *w, const uint64_t seed[2])
 	int rc;
 
 	*w = (struct smx_witness){ .events = 0 };
+	smx_list_init(&w->visiting);
 	rc = smx_witness_domain_init(&w->domains, seed);
 	if (rc < 0)
 		return rc;

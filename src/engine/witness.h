@@ -47,10 +47,13 @@ struct smx_witness {
 	void *emit_self;
 	struct smx_witness_domains domains;
 	struct smx_witness_sessions sessions;
-	size_t visit_count, ask_count; /* under way */
+	/* Under way. Visits that only look make no sessions. */
+	size_t visit_count, look_count, ask_count;
+	struct smx_list visiting; /* those with sessions, the oldest first */
 	uint64_t events, visits;
 	/* For want of room: mail and sessions not told of, also those that
-	 * waited for a record in vain; visits not made when they were due. */
+	 * waited for a record in vain; visits not made, or not ended, when
+	 * they were due. */
 	uint64_t dropped, put_off;
 };
 

@@ -838,17 +838,103 @@ test_a_mute_domain_is_soon_left_alone(void **state)
 	    (struct smx_probe_answer){ .code = SMX_DIAG_SMTP_TIMEOUT };
 	mail("one.example");
 	answer_all();
-	assert_int_equal(world.sessions, SMX_WITNESS_ATTEMPTS_MAX);
+	/* They share their addresses. */
+	assert_int_equal(world.sessions, 4);
 	/* That costs no session. */
 	assert_int_equal(told.count, 1);
 	assert_string_equal(told.host, "elsewhere.test");
 	/* One host alone: two addresses of each family. */
 	world.sessions = 0;
+	pass(SMX_HOUR);
 	world.host_count = 1;
 	world.hosts = &(struct smx_dns_mx){ 1, SMX_SLICE("x.hosts.example") };
 	mail("two.example");
 	answer_all();
 	assert_int_equal(world.sessions, 4);
+}
+
+static void
+test_a_mute_address_is_asked_once(void **state)
+{
+	(void)state;
+	world.answer =
+	    (struct smx_probe_answer){ .code = SMX_DIAG_SMTP_TIMEOUT };
+	mail(numbered(0));
+	answer_all();
+	for (size_t i = 1; i < 200; i++)
+		mail(numbered(i));
+	answer_all();
+	/* One of each family. */
+	assert_int_equal(world.sessions, 2);
+	assert_int_equal(witness.visit_count, 0);
+	/* It may be back. */
+	pass(SMX_HOUR);
+	world.answer.is_connected = true;
+	world.answer.code = SMX_DIAG_OK;
+	world.answer.certificate = &good;
+	mail(numbered(0));
+	mail(numbered(100));
+	answer_all();
+	assert_int_equal(told.count, 2);
+}
+
+/* Let sessions stay without an answer: forget them here, all else is
+ * answered. */
+static void
+answer_no_sessions(void)
+{
+	while (first != NULL) {
+		if (first->probed == NULL)
+			answer_one();
+		else
+			free(hold_session());
+	}
+}
+
+static void
+test_tarpits_hold_up_nobody_else(void **state)
+{
+	static const struct smx_dns_mx elsewhere = { 1,
+		SMX_SLICE("elsewhere.test") };
+
+	(void)state;
+	for (size_t i = 0; i < SMX_WITNESS_VISITS_MAX + 1; i++)
+		mail(numbered(i));
+	answer_no_sessions();
+	assert_int_equal(witness.visit_count, SMX_WITNESS_VISITS_MAX);
+	assert_int_equal(witness.put_off, 1);
+	/* Who needs no session goes on. */
+	world.hosts = &elsewhere;
+	world.host_count = 1;
+	mail_as("one.example", SMX_STS_ENFORCE);
+	answer_no_sessions();
+	assert_int_equal(told.count, 1);
+	assert_string_equal(told.reason, "sts-mx-mismatch");
+	assert_int_equal(witness.look_count, 0);
+	/* Who needs one does soon. */
+	mail("two.example");
+	answer_no_sessions();
+	assert_int_equal(told.count, 1);
+	pass(SMX_WITNESS_VISIT_FOR);
+	mail("two.example");
+	answer_no_sessions();
+	assert_int_equal(told.count, 2);
+	assert_string_equal(told.domain, "two.example");
+	assert_int_equal(witness.visit_count, SMX_WITNESS_VISITS_MAX - 1);
+}
+
+static void
+test_sessions_under_way_are_bounded(void **state)
+{
+	(void)state;
+	for (size_t turn = 0; turn < 10; turn++) {
+		for (size_t i = 0; i < SMX_WITNESS_VISITS_MAX; i++)
+			mail(numbered(turn * SMX_WITNESS_VISITS_MAX + i));
+		answer_no_sessions();
+		pass(SMX_WITNESS_VISIT_FOR);
+	}
+	assert_int_equal(witness.sessions.map.count, SMX_WITNESS_PENDING_MAX);
+	assert_int_equal(world.sessions, SMX_WITNESS_PENDING_MAX);
 }
 
 static void
@@ -1005,6 +1091,9 @@ main(void)
 		TEST(test_policies_make_no_visit),
 		TEST(test_a_policy_changes_during_a_visit),
 		TEST(test_a_mute_domain_is_soon_left_alone),
+		TEST(test_a_mute_address_is_asked_once),
+		TEST(test_tarpits_hold_up_nobody_else),
+		TEST(test_sessions_under_way_are_bounded),
 		TEST(test_hosts_by_preference_each_once),
 		TEST(test_what_waits_is_bounded),
 		TEST(test_equal_sessions_wait_as_a_count),
