@@ -348,7 +348,7 @@ test_the_hour_holds_for_many_domains(void **state)
 
 /* What fills the memory, and who loses by it. */
 static void
-fill_memory(size_t count)
+fill_memory_from(size_t from, size_t count)
 {
 	static char lines[60000];
 	struct smx_witness_policy policy = policy_of(SMX_STS_TESTING);
@@ -357,12 +357,18 @@ fill_memory(size_t count)
 	policy.lines = smx_slice(lines, sizeof(lines));
 	policy.mx = SMX_SLICE("*.example:");
 	for (size_t i = 0; i < count; i++) {
-		const char *name = numbered(i);
+		const char *name = numbered(from + i);
 
 		smx_witness_mail(&witness, smx_slice_text(name), &policy, now);
 		answer_all();
 		assert_true(witness.domains.bytes <= SMX_WITNESS_BYTES_MAX);
 	}
+}
+
+static void
+fill_memory(size_t count)
+{
+	fill_memory_from(0, count);
 }
 
 static void
@@ -388,6 +394,61 @@ test_beyond_memory_nobody_is_visited_twice(void **state)
 	mail("new.test");
 	answer_all();
 	assert_string_equal(told.domain, "new.test");
+}
+
+/* Of whom is heard meanwhile is due no later. */
+static void
+test_who_is_due_is_forgotten(void **state)
+{
+	size_t visited;
+
+	(void)state;
+	fill_memory(200);
+	pass(30 * SMX_MINUTE);
+	fill_memory_from(200, 800);
+	visited = told.count;
+	for (size_t i = 0; i < 200; i++) {
+		pass(SMX_SECOND / 100);
+		session(numbered(i));
+		answer_all();
+	}
+	pass(31 * SMX_MINUTE);
+	told.count = 0;
+	fill_memory_from(1000, 800);
+	/* As many as there were before in their place. */
+	assert_int_equal(told.count, 200);
+	pass(30 * SMX_MINUTE);
+	told.count = 0;
+	fill_memory_from(2000, 800);
+	assert_int_equal(told.count, visited - 200);
+}
+
+/* DNS took its time, so that a visit is due as soon as it ends; others are by
+ * an hour later. */
+static void
+test_who_is_long_due_is_forgotten(void **state)
+{
+	struct pending *slow;
+
+	(void)state;
+	mail("slow.example");
+	answer_one();
+	slow = first;
+	first = NULL;
+	last = &first;
+	pass((SMX_WITNESS_DUE_MINUTES + 1) * SMX_MINUTE - SMX_HOUR);
+	fill_memory(1000);
+	world.mx = SMX_DNS_TIMEOUT;
+	answer_dns(slow);
+	free(slow);
+	assert_non_null(smx_witness_domain_find(&witness,
+	    SMX_SLICE("slow.example")));
+	for (size_t i = 0; i < 400; i++) {
+		mail(numbered(1000 + i));
+		answer_all();
+	}
+	assert_null(smx_witness_domain_find(&witness,
+	    SMX_SLICE("slow.example")));
 }
 
 static void
@@ -1075,6 +1136,8 @@ main(void)
 		TEST(test_one_visit_an_hour),
 		TEST(test_the_hour_holds_for_many_domains),
 		TEST(test_beyond_memory_nobody_is_visited_twice),
+		TEST(test_who_is_due_is_forgotten),
+		TEST(test_who_is_long_due_is_forgotten),
 		TEST(test_without_a_record_policies_are_not_kept),
 		TEST(test_enforce_is_remembered),
 		TEST(test_waiting_visits_block_nobody),
