@@ -10,6 +10,7 @@ smx_witness_init(struct smx_witness *w, const uint64_t seed[2])
 	int rc;
 
 	*w = (struct smx_witness){ .events = 0 };
+	smx_list_init(&w->visiting);
 	rc = smx_witness_domain_init(&w->domains, seed);
 	if (rc < 0)
 		return rc;
@@ -53,6 +54,7 @@ find_record(struct smx_slice domain, const struct smx_dns_answer *answer)
 static void
 go_on(struct smx_witness_domain *d, struct smx_now now)
 {
+	smx_witness_tell_drop(d, now.mono - SMX_WITNESS_WAITING_FOR);
 	if (d->is_known) {
 		smx_witness_tell_waiting(d);
 		if (d->wants_visit)
@@ -151,6 +153,19 @@ work(struct smx_witness_domain *d, struct smx_now now)
 	ask_next(d->witness, now);
 }
 
+/* Tell of a session, at once when it is known where to: what a busy domain
+ * has would not all find room to wait. */
+static void
+tell(struct smx_witness_domain *d, enum smx_tlsrpt_policy_type type,
+    const struct smx_tlsrpt_failure *failure, struct smx_now now)
+{
+	if (d->record.n > 0 && now.mono < d->ask_due + SMX_WITNESS_RECORD_OLD)
+		smx_witness_tell_session(d, type, failure);
+	else
+		smx_witness_tell_later(d, type, failure, now);
+	work(d, now);
+}
+
 void
 smx_witness_failure(struct smx_witness *w, struct smx_slice domain,
     const struct smx_witness_policy *policy,
@@ -164,8 +179,7 @@ smx_witness_failure(struct smx_witness *w, struct smx_slice domain,
 		return;
 	}
 	smx_witness_domain_set_policy(d, policy, now);
-	smx_witness_tell_later(d, SMX_TLSRPT_STS, failure, now);
-	work(d, now);
+	tell(d, SMX_TLSRPT_STS, failure, now);
 }
 
 void
@@ -183,10 +197,8 @@ smx_witness_session(struct smx_witness *w, struct smx_slice domain,
 	/* In testing the MTA applied no policy. */
 	is_enforced = d->policy.mode == SMX_STS_ENFORCE &&
 	    now.mono < d->policy.until;
-	smx_witness_tell_later(d,
-	    is_enforced ? SMX_TLSRPT_STS : SMX_TLSRPT_NO_POLICY_FOUND, failure,
-	    now);
-	work(d, now);
+	tell(d, is_enforced ? SMX_TLSRPT_STS : SMX_TLSRPT_NO_POLICY_FOUND,
+	    failure, now);
 }
 
 void

@@ -14,6 +14,10 @@
  *    hour. An MTA does not verify certificates then.
  * Each is one session in the counts. MX hosts are only looked at while mail
  * flows to the domain.
+ *
+ * Nothing here runs by itself: after DNS failed, a record is asked for again
+ * when the domain is next heard of, and what has waited for it for more than
+ * SMX_WITNESS_WAITING_FOR is dropped then.
  */
 #ifndef SMX_ENGINE_WITNESS_H
 #define SMX_ENGINE_WITNESS_H
@@ -29,6 +33,8 @@
 
 /** How long a TLS reporting record, or that there is none, is known. */
 #define SMX_WITNESS_RECORD_FOR SMX_HOUR
+/** For so long after that it is still good for what is told meanwhile. */
+#define SMX_WITNESS_RECORD_OLD SMX_DAY
 /** After DNS failed, it is asked again so soon. */
 #define SMX_WITNESS_DNS_AGAIN SMX_MINUTE
 /** Records asked for at once; who comes beyond waits. */
@@ -39,13 +45,15 @@ struct smx_witness {
 	/** Takes an event; borrowed during the call. */
 	void (*emit)(void *self, const struct smx_tlsrpt_event *event);
 	void *emit_self;
-	bool probes; /* may sessions be made? */
 	struct smx_witness_domains domains;
 	struct smx_witness_sessions sessions;
-	size_t visit_count, ask_count; /* under way */
+	/* Under way. Visits that only look make no sessions. */
+	size_t visit_count, look_count, ask_count;
+	struct smx_list visiting; /* those with sessions, the oldest first */
 	uint64_t events, visits;
-	/* For want of room: mail and sessions not told of; visits not made
-	 * when they were due. */
+	/* For want of room: mail and sessions not told of, also those that
+	 * waited for a record in vain; visits not made, or not ended, when
+	 * they were due. */
 	uint64_t dropped, put_off;
 };
 

@@ -13,7 +13,8 @@ smx_witness_domain_init(struct smx_witness_domains *all, const uint64_t seed[2])
 {
 	smx_list_init(&all->busy);
 	smx_list_init(&all->queued);
-	smx_list_init(&all->visited);
+	for (size_t i = 0; i < SMX_WITNESS_DUE_MINUTES; i++)
+		smx_list_init(&all->visited[i]);
 	smx_list_init(&all->idle);
 	return smx_map_init(&all->map, seed);
 }
@@ -44,7 +45,7 @@ forget(struct smx_witness_domain *d)
 {
 	struct smx_witness_domains *all = &d->witness->domains;
 
-	smx_witness_tell_drop(d);
+	smx_witness_tell_drop(d, INT64_MAX);
 	free_text(d, &d->record);
 	free_text(d, &d->policy.mx);
 	free_text(d, &d->policy.lines);
@@ -68,26 +69,34 @@ smx_witness_domain_done(struct smx_witness_domains *all)
 {
 	forget_list(&all->busy);
 	forget_list(&all->queued);
-	forget_list(&all->visited);
+	for (size_t i = 0; i < SMX_WITNESS_DUE_MINUTES; i++)
+		forget_list(&all->visited[i]);
 	forget_list(&all->idle);
 	smx_map_done(&all->map);
+}
+
+static struct smx_witness_domain *
+first_of(const struct smx_list *list)
+{
+	return smx_list_is_empty(list)
+	    ? NULL
+	    : SMX_ELEMENT(list->next, struct smx_witness_domain, in_list);
 }
 
 /* Who can best be spared. @return NULL: nobody. */
 static struct smx_witness_domain *
 spare(struct smx_witness_domains *all, smx_time now)
 {
-	struct smx_witness_domain *d;
+	struct smx_witness_domain *best = NULL;
 
-	if (!smx_list_is_empty(&all->visited)) {
-		d = SMX_ELEMENT(all->visited.next, struct smx_witness_domain,
-		    in_list);
-		if (d->visit_due <= now)
-			return d;
+	for (size_t i = 0; i < SMX_WITNESS_DUE_MINUTES; i++) {
+		struct smx_witness_domain *d = first_of(&all->visited[i]);
+
+		if (d != NULL && d->visit_due <= now &&
+		    (best == NULL || d->visit_due < best->visit_due))
+			best = d;
 	}
-	if (smx_list_is_empty(&all->idle))
-		return NULL;
-	return SMX_ELEMENT(all->idle.next, struct smx_witness_domain, in_list);
+	return best != NULL ? best : first_of(&all->idle);
 }
 
 static bool
@@ -170,6 +179,24 @@ smx_witness_domain_make(struct smx_witness *w, struct smx_slice name,
 	return d;
 }
 
+/* Whatever else is heard of it: else what is due would be behind what isn't. */
+static void
+push_by_due(struct smx_witness_domains *all, struct smx_witness_domain *d)
+{
+	smx_time minute = d->visit_due / SMX_MINUTE;
+	struct smx_list *list =
+	    &all->visited[(uint64_t)minute % SMX_WITNESS_DUE_MINUTES];
+	struct smx_list *before = list->prev;
+
+	/* Seldom: only one that is long due can have later ones there. */
+	while (before != list &&
+	    SMX_ELEMENT(before, struct smx_witness_domain, in_list)->visit_due /
+		    SMX_MINUTE >
+		minute)
+		before = before->prev;
+	smx_list_push(before->next, &d->in_list);
+}
+
 void
 smx_witness_domain_settle(struct smx_witness_domain *d)
 {
@@ -178,8 +205,10 @@ smx_witness_domain_settle(struct smx_witness_domain *d)
 	if (d->is_asking || d->visit != NULL)
 		return;
 	smx_list_remove(&d->in_list);
-	smx_list_push(d->visit_due != 0 ? &all->visited : &all->idle,
-	    &d->in_list);
+	if (d->visit_due != 0)
+		push_by_due(all, d);
+	else
+		smx_list_push(&all->idle, &d->in_list);
 }
 
 /* Replace a text by a copy of another. Without room there is none. */

@@ -2,9 +2,9 @@
  * What the witness knows of domains.
  *
  * Layer:   engine. Data only: who asks when is in witness.c.
- * Memory:  SMX_WITNESS_BYTES_MAX for all of them together. Who is idle for
- *          longest is forgotten first. Who has been visited is not, until the
- *          next visit is due: it would be visited again. For mail no domain is
+ * Memory:  SMX_WITNESS_BYTES_MAX for all of them together. Whose
+ *          visit is due again is forgotten first, then who is idle for longest.
+ *          Who has been visited is not before that: it would be visited again. For mail no domain is
  *          added in the last eighth, so that there is room for failures.
  */
 #ifndef SMX_ENGINE_WITNESS_DOMAIN_H
@@ -20,6 +20,9 @@
 
 #define SMX_WITNESS_BYTES_MAX      ((size_t)32 << 20)
 #define SMX_WITNESS_MAIL_BYTES_MAX (SMX_WITNESS_BYTES_MAX / 8 * 7)
+
+/** No visit is due so far ahead. */
+#define SMX_WITNESS_DUE_MINUTES 64
 
 struct smx_witness;
 struct smx_witness_visit;
@@ -55,9 +58,10 @@ struct smx_witness_domains {
 	struct smx_map map;
 	struct smx_list busy;   /* somebody works on them */
 	struct smx_list queued; /* their record is to be asked for */
-	/* Those not heard of for longest first: of which visits were made,
-	 * and the others. */
-	struct smx_list visited, idle;
+	struct smx_list idle;   /* those not heard of for longest first */
+	/* Those of which visits were made, by the minute in which the next is
+	 * due; of those in one list the earlier minute is first. */
+	struct smx_list visited[SMX_WITNESS_DUE_MINUTES];
 	size_t bytes;
 };
 

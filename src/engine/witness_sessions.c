@@ -4,7 +4,8 @@
 #include "core/domain.h"
 
 /* Family, address, host. */
-#define KEY_MAX (1 + 16 + SMX_DOMAIN_MAX)
+#define ADDRESS_BYTES (1 + 16)
+#define KEY_MAX       (ADDRESS_BYTES + SMX_DOMAIN_MAX)
 
 struct session {
 	struct smx_map_node node;
@@ -148,10 +149,79 @@ keep_texts(struct session *e)
 	a->helo.p = e->texts + a->reason.n;
 }
 
+/* Without a host it stands for all at the address. */
+static struct smx_slice
+make_key(struct smx_slice host, const struct smx_ip *ip, char *key)
+{
+	key[0] = ip->is_v6;
+	memcpy(key + 1, ip->bytes, sizeof(ip->bytes));
+	memcpy(key + ADDRESS_BYTES, host.p, host.n);
+	return smx_slice(key, ADDRESS_BYTES + host.n);
+}
+
+/* @return NULL: no memory. */
+static struct session *
+make(struct smx_witness_sessions *s, struct smx_slice key, smx_time until)
+{
+	struct session *e = calloc(1, sizeof(*e));
+
+	if (e == NULL)
+		return NULL;
+	e->all = s;
+	e->until = until;
+	smx_list_init(&e->link);
+	smx_list_init(&e->waiters);
+	memcpy(e->key, key.p, key.n);
+	smx_map_put(&s->map, &e->node, smx_slice(e->key, key.n));
+	return e;
+}
+
+/* @return NULL: there is none, or it is to be made again. */
+static struct session *
+find(struct smx_witness_sessions *s, struct smx_slice key, smx_time now)
+{
+	struct smx_map_node *node = smx_map_find(&s->map, key);
+	struct session *e;
+
+	if (node == NULL)
+		return NULL;
+	e = SMX_ELEMENT(node, struct session, node);
+	/* One that is just being answered, in take_answer(), stays. */
+	if (!e->is_answered || smx_list_is_empty(&e->link) || e->until > now)
+		return e;
+	free_session(e);
+	return NULL;
+}
+
+static void
+keep_answered(struct session *e)
+{
+	struct smx_witness_sessions *s = e->all;
+
+	e->is_answered = true;
+	smx_list_push(&s->answered, &e->link);
+	s->answered_count++;
+	while (s->answered_count > SMX_WITNESS_SESSIONS_MAX)
+		free_session(SMX_ELEMENT(s->answered.next, struct session,
+		    link));
+}
+
+/* The address answers nobody: keep that for all its hosts. */
+static void
+keep_mute(struct smx_witness_sessions *s, struct smx_slice address)
+{
+	struct session *e;
+
+	if (find(s, address, s->heard) != NULL)
+		return;
+	e = make(s, address, s->heard + SMX_WITNESS_SESSION_FOR);
+	if (e != NULL)
+		keep_answered(e);
+}
+
 static void
 take_answer(struct session *e, struct smx_witness_answer answer)
 {
-	struct smx_witness_sessions *s = e->all;
 	struct smx_list *node;
 
 	e->answer = answer;
@@ -165,87 +235,57 @@ take_answer(struct session *e, struct smx_witness_answer answer)
 
 		w->done(w, &e->answer);
 	}
-	smx_list_push(&s->answered, &e->link);
-	s->answered_count++;
-	while (s->answered_count > SMX_WITNESS_SESSIONS_MAX)
-		free_session(SMX_ELEMENT(s->answered.next, struct session,
-		    link));
+	keep_answered(e);
 }
 
 static void
 on_probed(void *arg, const struct smx_probe_answer *answer)
 {
-	take_answer(arg, judge(answer));
+	struct session *e = arg;
+
+	if (!answer->is_connected)
+		keep_mute(e->all, smx_slice(e->key, ADDRESS_BYTES));
+	take_answer(e, judge(answer));
 }
 
-void
-smx_witness_sessions_set_probe(struct smx_witness_sessions *s,
-    struct smx_probe_port probe)
-{
-	struct smx_list pending;
-	struct smx_map_node *node = NULL;
-	size_t iter = 0;
-
-	smx_list_init(&pending);
-	while ((node = smx_map_next(&s->map, &iter, node)) != NULL) {
-		struct session *e = SMX_ELEMENT(node, struct session, node);
-
-		if (!e->is_answered)
-			smx_list_push(&pending, &e->link);
-	}
-	s->probe = probe;
-	while (!smx_list_is_empty(&pending)) {
-		struct session *e = SMX_ELEMENT(pending.next, struct session,
-		    link);
-
-		smx_list_remove(&e->link);
-		take_answer(e, (struct smx_witness_answer){ 0 });
-		/* Who asks next gets an answer of the new one. */
-		free_session(e);
-	}
-}
-
-static struct smx_slice
-make_key(struct smx_slice host, const struct smx_ip *ip, char *key)
-{
-	key[0] = ip->is_v6;
-	memcpy(key + 1, ip->bytes, sizeof(ip->bytes));
-	memcpy(key + 1 + sizeof(ip->bytes), host.p, host.n);
-	return smx_slice(key, 1 + sizeof(ip->bytes) + host.n);
-}
-
-/* Begin one. @return NULL: no memory. */
-static struct session *
-start(struct smx_witness_sessions *s, struct smx_slice host,
-    const struct smx_ip *ip, struct smx_now now)
-{
-	struct session *e = calloc(1, sizeof(*e));
-
-	if (e == NULL)
-		return NULL;
-	e->all = s;
-	e->until = now.mono + SMX_WITNESS_SESSION_FOR;
-	smx_list_init(&e->link);
-	smx_list_init(&e->waiters);
-	smx_map_put(&s->map, &e->node, make_key(host, ip, e->key));
-	return e;
-}
-
+/* Ask for what is in the key. @return 0 or -SMX_ENOMEM */
 static int
-ask(struct session *e, struct smx_slice host, const struct smx_ip *ip,
-    struct smx_witness_waiter *waiter)
+probe_it(struct session *e)
 {
 	struct smx_witness_sessions *s = e->all;
-	struct smx_probe_request request = { .host = host, .address = *ip };
+	struct smx_probe_request request = {
+		.host = smx_slice(e->key + ADDRESS_BYTES,
+		    e->node.key_bytes - ADDRESS_BYTES),
+		.address.is_v6 = e->key[0] != 0,
+	};
 
-	smx_list_push(&e->waiters, &waiter->link);
-	if (s->probe.ops->probe(s->probe.self, &request, on_probed, e) < 0) {
-		smx_list_remove(&waiter->link);
-		free_session(e);
+	if (!smx_witness_sessions_are_made(s))
 		return -SMX_ENOMEM;
-	}
+	memcpy(request.address.bytes, e->key + 1,
+	    sizeof(request.address.bytes));
+	if (s->probe.ops->probe(s->probe.self, &request, on_probed, e) < 0)
+		return -SMX_ENOMEM;
 	s->made++;
 	return 0;
+}
+
+/* Begin one. @return 0 or -SMX_ENOMEM */
+static int
+start(struct smx_witness_sessions *s, struct smx_slice key, smx_time now,
+    struct smx_witness_waiter *waiter)
+{
+	struct session *e = NULL;
+
+	if (s->map.count - s->answered_count < SMX_WITNESS_PENDING_MAX)
+		e = make(s, key, now + SMX_WITNESS_SESSION_FOR);
+	if (e == NULL)
+		return -SMX_ENOMEM;
+	smx_list_push(&e->waiters, &waiter->link);
+	if (probe_it(e) == 0)
+		return 0;
+	smx_list_remove(&waiter->link);
+	free_session(e);
+	return -SMX_ENOMEM;
 }
 
 int
@@ -253,24 +293,61 @@ smx_witness_sessions_ask(struct smx_witness_sessions *s, struct smx_slice host,
     const struct smx_ip *ip, struct smx_now now,
     struct smx_witness_waiter *waiter)
 {
-	char key[KEY_MAX];
-	struct smx_map_node *node = smx_map_find(&s->map,
-	    make_key(host, ip, key));
-	struct session *e = node != NULL
-	    ? SMX_ELEMENT(node, struct session, node)
-	    : NULL;
+	char storage[KEY_MAX];
+	struct smx_slice key = make_key(host, ip, storage);
+	struct session *e, *mute;
 
-	if (e != NULL && e->is_answered && e->until <= now.mono) {
-		free_session(e);
-		e = NULL;
+	/* A visit asks with the time of its beginning. */
+	if (s->heard < now.mono)
+		s->heard = now.mono;
+	e = find(s, key, now.mono);
+	if (e == NULL || !e->is_answered) {
+		mute = find(s, smx_slice(storage, ADDRESS_BYTES), now.mono);
+		if (mute != NULL)
+			e = mute;
 	}
-	if (e == NULL) {
-		e = start(s, host, ip, now);
-		return e != NULL ? ask(e, host, ip, waiter) : -SMX_ENOMEM;
-	}
+	if (e == NULL)
+		return start(s, key, now.mono, waiter);
 	if (e->is_answered)
 		waiter->done(waiter, &e->answer);
 	else
 		smx_list_push(&e->waiters, &waiter->link);
 	return 0;
+}
+
+/* Those that are not answered. */
+static void
+list_pending(struct smx_witness_sessions *s, struct smx_list *ret)
+{
+	struct smx_map_node *node = NULL;
+	size_t iter = 0;
+
+	smx_list_init(ret);
+	while ((node = smx_map_next(&s->map, &iter, node)) != NULL) {
+		struct session *e = SMX_ELEMENT(node, struct session, node);
+
+		if (!e->is_answered)
+			smx_list_push(ret, &e->link);
+	}
+}
+
+void
+smx_witness_sessions_set_probe(struct smx_witness_sessions *s,
+    struct smx_probe_port probe)
+{
+	struct smx_list pending;
+
+	list_pending(s, &pending);
+	s->probe = probe;
+	while (!smx_list_is_empty(&pending)) {
+		struct session *e = SMX_ELEMENT(pending.next, struct session,
+		    link);
+
+		smx_list_remove(&e->link);
+		if (probe_it(e) == 0)
+			continue;
+		take_answer(e, (struct smx_witness_answer){ 0 });
+		/* Who asks next gets an answer of a probe. */
+		free_session(e);
+	}
 }

@@ -1,10 +1,11 @@
 /**
  * SMTP sessions of the witness, each made once an hour: thousands of domains
- * can share an MX host, and one look at it is enough for all.
+ * can share an MX host, and one look at it is enough for all. Thousands of hosts
+ * can share an address: while it answers nobody, no more sessions wait for it.
  *
  * Layer:   engine.
  * Memory:  SMX_WITNESS_SESSIONS_MAX answers of less than 1 KiB; the oldest are
- *          forgotten first.
+ *          forgotten first. SMX_WITNESS_PENDING_MAX without one.
  */
 #ifndef SMX_ENGINE_WITNESS_SESSIONS_H
 #define SMX_ENGINE_WITNESS_SESSIONS_H
@@ -19,13 +20,16 @@
 #include "engine/port_probe.h"
 
 #define SMX_WITNESS_SESSIONS_MAX 10000
-#define SMX_WITNESS_SESSION_FOR  SMX_HOUR
+/** More than there are visits: those given up leave theirs behind. */
+#define SMX_WITNESS_PENDING_MAX 1000
+#define SMX_WITNESS_SESSION_FOR SMX_HOUR
 
 struct smx_witness_sessions {
-	struct smx_probe_port probe; /* the caller's to set */
+	struct smx_probe_port probe; /* all zero: no session may be made */
 	struct smx_map map;
 	struct smx_list answered; /* the oldest first */
 	size_t answered_count;
+	smx_time heard; /* mono, when it was asked last: probes tell no time */
 	uint64_t made;
 };
 
@@ -47,6 +51,13 @@ struct smx_witness_waiter {
 	    const struct smx_witness_answer *answer);
 };
 
+/** May sessions be made? */
+static inline bool
+smx_witness_sessions_are_made(const struct smx_witness_sessions *s)
+{
+	return s->probe.ops != NULL;
+}
+
 /** @retval 0 or -SMX_ENOMEM */
 int smx_witness_sessions_init(struct smx_witness_sessions *s,
     const uint64_t seed[2]) SMX_CHECKED;
@@ -60,14 +71,16 @@ void smx_witness_sessions_done(struct smx_witness_sessions *s);
  * @param waiter  is called once, from inside this call when it is known.
  *
  * @retval 0
- * @retval -SMX_ENOMEM  it is not called.
+ * @retval -SMX_ENOMEM  it is not called; also when too many wait for their
+ *                      answer, or none may be made.
  */
 int smx_witness_sessions_ask(struct smx_witness_sessions *s,
     struct smx_slice host, const struct smx_ip *ip, struct smx_now now,
     struct smx_witness_waiter *waiter);
 
-/** From now on another probe makes the sessions. The one before may not answer
- * any more: its sessions under way came to nothing. */
+/** From now on another probe makes the sessions, also those that were under
+ * way: the one before may not answer any more. Without one, all zero, they come
+ * to nothing. */
 void smx_witness_sessions_set_probe(struct smx_witness_sessions *s,
     struct smx_probe_port probe);
 

@@ -3,8 +3,8 @@
  * wants to hear of them.
  *
  * Layer:   engine.
- * Memory:  SMX_WITNESS_WAITING_MAX sessions of a domain wait for its record;
- *          they count as the domain's.
+ * Memory:  SMX_WITNESS_WAITING_MAX different sessions of a domain wait for its
+ *          record, equal ones as a count; they count as the domain's.
  */
 #ifndef SMX_ENGINE_WITNESS_TELL_H
 #define SMX_ENGINE_WITNESS_TELL_H
@@ -13,6 +13,10 @@
 #include "engine/witness_domain.h"
 
 #define SMX_WITNESS_WAITING_MAX 100
+/** Of equal ones, within an hour: they are all told in one go. */
+#define SMX_WITNESS_WAITING_SAME_MAX 10000
+/** What waits for longer comes too late for the report of its day. */
+#define SMX_WITNESS_WAITING_FOR (6 * SMX_HOUR)
 
 /** Tell of one session. @p failure may be NULL. */
 void smx_witness_tell_session(struct smx_witness_domain *d,
@@ -26,7 +30,7 @@ void smx_witness_tell_later(struct smx_witness_domain *d,
 /** The record is known: tell of what was kept, or forget it. */
 void smx_witness_tell_waiting(struct smx_witness_domain *d);
 
-/** Forget what was kept. */
-void smx_witness_tell_drop(struct smx_witness_domain *d);
+/** Forget what was kept until then, and count it as dropped. */
+void smx_witness_tell_drop(struct smx_witness_domain *d, smx_time until);
 
 #endif

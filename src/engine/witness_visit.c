@@ -7,6 +7,8 @@
 
 struct smx_witness_visit {
 	struct smx_witness_domain *domain;
+	struct smx_list in_list; /* of those with sessions */
+	bool has_sessions;
 	struct smx_witness_waiter waiter;
 	struct smx_now begun;
 	struct smx_domain hosts[SMX_WITNESS_HOSTS_MAX];
@@ -25,7 +27,11 @@ end(struct smx_witness_visit *v)
 	struct smx_witness_domain *d = v->domain;
 
 	d->visit = NULL;
-	d->witness->visit_count--;
+	if (v->has_sessions)
+		d->witness->visit_count--;
+	else
+		d->witness->look_count--;
+	smx_list_remove(&v->in_list);
 	free(v);
 	smx_witness_domain_settle(d);
 }
@@ -84,6 +90,16 @@ on_session(struct smx_witness_waiter *w,
 	next_host(v);
 }
 
+/* One that comes again is there already. */
+static void
+add_address(struct smx_witness_visit *v, const struct smx_ip *ip)
+{
+	for (size_t i = 0; i < v->address_count; i++)
+		if (smx_ip_equal(&v->addresses[i], ip))
+			return;
+	v->addresses[v->address_count++] = *ip;
+}
+
 static void
 on_addresses(void *arg, struct smx_now now, const struct smx_dns_answer *answer)
 {
@@ -94,7 +110,7 @@ on_addresses(void *arg, struct smx_now now, const struct smx_dns_answer *answer)
 	for (size_t i = 0; answer->status == SMX_DNS_OK && i < answer->count &&
 	     v->address_count < SMX_WITNESS_ADDRESSES_MAX;
 	     i++)
-		v->addresses[v->address_count++] = answer->addresses[i];
+		add_address(v, &answer->addresses[i]);
 	next_address(v);
 }
 
@@ -113,13 +129,22 @@ next_address(struct smx_witness_visit *v)
 {
 	struct smx_witness *w = v->domain->witness;
 
-	if (v->address_at < v->address_count &&
+	if (!smx_witness_sessions_are_made(&w->sessions)) {
+		/* Not any more. */
+		v->at++;
+		next_host(v);
+	} else if (v->address_at < v->address_count &&
 	    v->attempts < SMX_WITNESS_ATTEMPTS_MAX) {
 		v->attempts++;
 		if (smx_witness_sessions_ask(&w->sessions,
 			smx_domain_slice(&v->hosts[v->at]),
-			&v->addresses[v->address_at], v->begun, &v->waiter) < 0)
-			end(v);
+			&v->addresses[v->address_at], v->begun,
+			&v->waiter) < 0) {
+			/* The other hosts may not be in the policy. */
+			w->put_off++;
+			v->at++;
+			next_host(v);
+		}
 	} else if (!v->is_v6) {
 		v->is_v6 = true;
 		ask_addresses(v);
@@ -155,7 +180,8 @@ next_host(struct smx_witness_visit *v)
 		if (!is_allowed(d, host)) {
 			tell_mismatch(d, host);
 		} else if (d->policy.mode == SMX_STS_TESTING &&
-		    d->witness->probes &&
+		    v->has_sessions &&
+		    smx_witness_sessions_are_made(&d->witness->sessions) &&
 		    v->attempts < SMX_WITNESS_ATTEMPTS_MAX) {
 			v->is_v6 = false;
 			ask_addresses(v);
@@ -225,6 +251,56 @@ on_mx(void *arg, struct smx_now now, const struct smx_dns_answer *answer)
 	next_host(v);
 }
 
+/* End the oldest one that has waited for too long. DNS is always over soon.
+ * @return false: there is none. */
+static bool
+end_old(struct smx_witness *w, struct smx_now now)
+{
+	for (struct smx_list *node = w->visiting.next; node != &w->visiting;
+	     node = node->next) {
+		struct smx_witness_visit *v = SMX_ELEMENT(node,
+		    struct smx_witness_visit, in_list);
+
+		if (v->begun.mono + SMX_WITNESS_VISIT_FOR > now.mono)
+			return false;
+		if (smx_list_is_empty(&v->waiter.link))
+			continue;
+		smx_list_remove(&v->waiter.link);
+		w->put_off++;
+		end(v);
+		return true;
+	}
+	return false;
+}
+
+/* @return NULL: there is no room. */
+static struct smx_witness_visit *
+make(struct smx_witness_domain *d, struct smx_now now)
+{
+	struct smx_witness *w = d->witness;
+	bool has_sessions = d->policy.mode == SMX_STS_TESTING &&
+	    smx_witness_sessions_are_made(&w->sessions);
+	size_t *count = has_sessions ? &w->visit_count : &w->look_count;
+	struct smx_witness_visit *v;
+
+	if (*count == SMX_WITNESS_VISITS_MAX &&
+	    !(has_sessions && end_old(w, now)))
+		return NULL;
+	v = calloc(1, sizeof(*v));
+	if (v == NULL)
+		return NULL;
+	v->domain = d;
+	v->begun = now;
+	v->has_sessions = has_sessions;
+	v->waiter.done = on_session;
+	smx_list_init(&v->waiter.link);
+	smx_list_init(&v->in_list);
+	if (has_sessions)
+		smx_list_push(&w->visiting, &v->in_list);
+	(*count)++;
+	return v;
+}
+
 void
 smx_witness_visit_start(struct smx_witness_domain *d, struct smx_now now)
 {
@@ -235,19 +311,13 @@ smx_witness_visit_start(struct smx_witness_domain *d, struct smx_now now)
 	if (d->record.n == 0 || d->policy.mode == SMX_STS_NONE ||
 	    d->policy.mx.n == 0 || d->visit != NULL)
 		return;
-	v = w->visit_count < SMX_WITNESS_VISITS_MAX ? calloc(1, sizeof(*v))
-						    : NULL;
+	v = make(d, now);
 	if (v == NULL) {
 		w->put_off++;
 		return;
 	}
-	v->domain = d;
-	v->begun = now;
-	v->waiter.done = on_session;
-	smx_list_init(&v->waiter.link);
 	d->visit = v;
 	d->visit_due = now.mono + SMX_WITNESS_VISIT_EVERY;
-	w->visit_count++;
 	w->visits++;
 	if (w->dns.ops->ask(w->dns.self, SMX_DNS_MX, smx_witness_domain_name(d),
 		on_mx, v) < 0)

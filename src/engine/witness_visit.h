@@ -3,7 +3,9 @@
  * is in testing, is TLS with them as it wants it?
  *
  * Layer:   engine.
- * Memory:  5 KiB each, SMX_WITNESS_VISITS_MAX at once.
+ * Memory:  5 KiB each, SMX_WITNESS_VISITS_MAX at once that make sessions, and
+ *          as many that make none: hosts that hold up sessions don't hold up
+ *          these.
  *
  * One host after the other, the preferred first. The first address that can be
  * connected to tells for the host.
@@ -14,6 +16,8 @@
 #include "engine/witness_domain.h"
 
 #define SMX_WITNESS_VISITS_MAX 500
+/** One that waits for sessions for longer makes way for another. */
+#define SMX_WITNESS_VISIT_FOR (10 * SMX_MINUTE)
 /** A domain is visited so often at the most. */
 #define SMX_WITNESS_VISIT_EVERY SMX_HOUR
 /** MX hosts that are looked at; addresses of one, of each family; addresses

@@ -15,9 +15,11 @@ static struct {
 	const struct smx_dns_mx *hosts; /* NULL: one, mx and the domain */
 	size_t host_count;
 	size_t address_count;
-	bool is_shared; /* all MX hosts have the same name */
+	bool is_one_address; /* the addresses of a host are equal */
+	bool is_shared;      /* all MX hosts have the same name */
 	struct smx_probe_answer answer;
 	size_t asked_records, asked_mx, sessions;
+	bool probed_v6; /* by the last session */
 } world;
 
 /* The last event, and how many there were. */
@@ -72,6 +74,7 @@ probe(void *self, const struct smx_probe_request *request, smx_probe_done *done,
 {
 	(void)self;
 	world.sessions++;
+	world.probed_v6 = request->address.is_v6;
 	push(request->host, SMX_DNS_A, NULL, done, arg);
 	return 0;
 }
@@ -129,7 +132,8 @@ answer_dns(const struct pending *p)
 		for (size_t i = 0; i < world.address_count; i++) {
 			addresses[i].is_v6 = p->type == SMX_DNS_AAAA;
 			addresses[i].bytes[0] = 192;
-			addresses[i].bytes[3] = (uint8_t)i;
+			addresses[i].bytes[3] =
+			    (uint8_t)(world.is_one_address ? 0 : i);
 		}
 		answer.status = world.address;
 		answer.addresses = addresses;
@@ -216,7 +220,6 @@ start(void **state)
 	witness.dns.ops = &dns;
 	witness.sessions.probe.ops = &probes;
 	witness.emit = emit;
-	witness.probes = true;
 	return 0;
 }
 
@@ -345,7 +348,7 @@ test_the_hour_holds_for_many_domains(void **state)
 
 /* What fills the memory, and who loses by it. */
 static void
-fill_memory(size_t count)
+fill_memory_from(size_t from, size_t count)
 {
 	static char lines[60000];
 	struct smx_witness_policy policy = policy_of(SMX_STS_TESTING);
@@ -354,12 +357,18 @@ fill_memory(size_t count)
 	policy.lines = smx_slice(lines, sizeof(lines));
 	policy.mx = SMX_SLICE("*.example:");
 	for (size_t i = 0; i < count; i++) {
-		const char *name = numbered(i);
+		const char *name = numbered(from + i);
 
 		smx_witness_mail(&witness, smx_slice_text(name), &policy, now);
 		answer_all();
 		assert_true(witness.domains.bytes <= SMX_WITNESS_BYTES_MAX);
 	}
+}
+
+static void
+fill_memory(size_t count)
+{
+	fill_memory_from(0, count);
 }
 
 static void
@@ -385,6 +394,61 @@ test_beyond_memory_nobody_is_visited_twice(void **state)
 	mail("new.test");
 	answer_all();
 	assert_string_equal(told.domain, "new.test");
+}
+
+/* Of whom is heard meanwhile is due no later. */
+static void
+test_who_is_due_is_forgotten(void **state)
+{
+	size_t visited;
+
+	(void)state;
+	fill_memory(200);
+	pass(30 * SMX_MINUTE);
+	fill_memory_from(200, 800);
+	visited = told.count;
+	for (size_t i = 0; i < 200; i++) {
+		pass(SMX_SECOND / 100);
+		session(numbered(i));
+		answer_all();
+	}
+	pass(31 * SMX_MINUTE);
+	told.count = 0;
+	fill_memory_from(1000, 800);
+	/* As many as there were before in their place. */
+	assert_int_equal(told.count, 200);
+	pass(30 * SMX_MINUTE);
+	told.count = 0;
+	fill_memory_from(2000, 800);
+	assert_int_equal(told.count, visited - 200);
+}
+
+/* DNS took its time, so that a visit is due as soon as it ends; others are by
+ * an hour later. */
+static void
+test_who_is_long_due_is_forgotten(void **state)
+{
+	struct pending *slow;
+
+	(void)state;
+	mail("slow.example");
+	answer_one();
+	slow = first;
+	first = NULL;
+	last = &first;
+	pass((SMX_WITNESS_DUE_MINUTES + 1) * SMX_MINUTE - SMX_HOUR);
+	fill_memory(1000);
+	world.mx = SMX_DNS_TIMEOUT;
+	answer_dns(slow);
+	free(slow);
+	assert_non_null(smx_witness_domain_find(&witness,
+	    SMX_SLICE("slow.example")));
+	for (size_t i = 0; i < 400; i++) {
+		mail(numbered(1000 + i));
+		answer_all();
+	}
+	assert_null(smx_witness_domain_find(&witness,
+	    SMX_SLICE("slow.example")));
 }
 
 static void
@@ -471,6 +535,60 @@ test_a_shared_host_has_one_session(void **state)
 	assert_int_equal(world.sessions, 2);
 }
 
+/* What comes before the first session. */
+static void
+answer_to_session(void)
+{
+	while (first->probed == NULL)
+		answer_one();
+}
+
+/* Take the first session out; what comes before it is answered. */
+static struct pending *
+hold_session(void)
+{
+	struct pending *p;
+
+	answer_to_session();
+	p = first;
+	first = p->next;
+	if (first == NULL)
+		last = &first;
+	return p;
+}
+
+static void
+answer_held(struct pending *p)
+{
+	p->probed(p->arg, &world.answer);
+	free(p);
+	answer_all();
+}
+
+/* It can wait for longer in the probe's queue than an answer is kept, and be
+ * asked for again while it is answered. */
+static void
+test_a_session_that_waits_for_an_hour(void **state)
+{
+	struct pending *held;
+
+	(void)state;
+	world.is_shared = true;
+	world.address_count = 2;
+	world.is_one_address = true;
+	world.answer =
+	    (struct smx_probe_answer){ .code = SMX_DIAG_SMTP_TIMEOUT };
+	mail("one.example");
+	held = hold_session();
+	pass(SMX_HOUR);
+	mail("two.example");
+	answer_all();
+	answer_held(held);
+	assert_int_equal(witness.visit_count, 0);
+	/* One address, of each family. */
+	assert_int_equal(world.sessions, 2);
+}
+
 static void
 test_answers_of_sessions_are_bounded(void **state)
 {
@@ -484,26 +602,65 @@ test_answers_of_sessions_are_bounded(void **state)
 	assert_int_equal(witness.sessions.map.count, SMX_WITNESS_SESSIONS_MAX);
 }
 
+/* The sessions under way are asked of it again. */
 static void
 test_another_probe(void **state)
 {
 	(void)state;
+	world.is_shared = true;
+	world.answer =
+	    (struct smx_probe_answer){ .code = SMX_DIAG_SMTP_TIMEOUT };
 	mail("one.example");
-	while (first != NULL && first->probed == NULL) {
-		answer_one();
-	}
-	assert_int_equal(world.sessions, 1);
+	mail("two.example");
+	answer_to_session();
+	answer_one();
+	answer_to_session();
+	assert_int_equal(world.sessions, 2);
+	world.probed_v6 = false;
 	drop_all();
 	smx_witness_sessions_set_probe(&witness.sessions,
 	    witness.sessions.probe);
+	assert_int_equal(world.sessions, 3);
+	assert_true(world.probed_v6);
+	assert_string_equal(first->name, "mx.hoster.example");
+	world.answer.is_connected = true;
+	world.answer.code = SMX_DIAG_OK;
+	world.answer.certificate = &good;
 	answer_all();
 	assert_int_equal(witness.visit_count, 0);
-	/* Nothing is kept of it: the next visit asks the new one. */
+	assert_int_equal(told.count, 2);
+}
+
+static void
+test_no_probe_any_more(void **state)
+{
+	static const struct smx_dns_mx hosts[] = {
+		{ 10, SMX_SLICE("a.hosts.example") },
+		{ 20, SMX_SLICE("elsewhere.test") },
+	};
+	struct smx_probe_port before = witness.sessions.probe;
+
+	(void)state;
+	world.hosts = hosts;
+	world.host_count = 2;
+	world.address_count = 2;
+	mail("one.example");
+	answer_to_session();
+	drop_all();
+	smx_witness_sessions_set_probe(&witness.sessions,
+	    (struct smx_probe_port){ NULL, NULL });
+	answer_all();
+	assert_int_equal(witness.visit_count, 0);
+	assert_int_equal(world.sessions, 1);
+	assert_int_equal(told.count, 1);
+	assert_string_equal(told.host, "elsewhere.test");
+	/* Nothing is kept of it: with the next one it is asked for. */
+	smx_witness_sessions_set_probe(&witness.sessions, before);
 	pass(SMX_HOUR);
-	told.count = 0;
 	mail("one.example");
 	answer_all();
-	assert_int_equal(told.count, 1);
+	assert_int_equal(told.count, 3);
+	assert_int_equal(world.sessions, 2);
 }
 
 static const struct certificate_case {
@@ -742,17 +899,103 @@ test_a_mute_domain_is_soon_left_alone(void **state)
 	    (struct smx_probe_answer){ .code = SMX_DIAG_SMTP_TIMEOUT };
 	mail("one.example");
 	answer_all();
-	assert_int_equal(world.sessions, SMX_WITNESS_ATTEMPTS_MAX);
+	/* They share their addresses. */
+	assert_int_equal(world.sessions, 4);
 	/* That costs no session. */
 	assert_int_equal(told.count, 1);
 	assert_string_equal(told.host, "elsewhere.test");
 	/* One host alone: two addresses of each family. */
 	world.sessions = 0;
+	pass(SMX_HOUR);
 	world.host_count = 1;
 	world.hosts = &(struct smx_dns_mx){ 1, SMX_SLICE("x.hosts.example") };
 	mail("two.example");
 	answer_all();
 	assert_int_equal(world.sessions, 4);
+}
+
+static void
+test_a_mute_address_is_asked_once(void **state)
+{
+	(void)state;
+	world.answer =
+	    (struct smx_probe_answer){ .code = SMX_DIAG_SMTP_TIMEOUT };
+	mail(numbered(0));
+	answer_all();
+	for (size_t i = 1; i < 200; i++)
+		mail(numbered(i));
+	answer_all();
+	/* One of each family. */
+	assert_int_equal(world.sessions, 2);
+	assert_int_equal(witness.visit_count, 0);
+	/* It may be back. */
+	pass(SMX_HOUR);
+	world.answer.is_connected = true;
+	world.answer.code = SMX_DIAG_OK;
+	world.answer.certificate = &good;
+	mail(numbered(0));
+	mail(numbered(100));
+	answer_all();
+	assert_int_equal(told.count, 2);
+}
+
+/* Let sessions stay without an answer: forget them here, all else is
+ * answered. */
+static void
+answer_no_sessions(void)
+{
+	while (first != NULL) {
+		if (first->probed == NULL)
+			answer_one();
+		else
+			free(hold_session());
+	}
+}
+
+static void
+test_tarpits_hold_up_nobody_else(void **state)
+{
+	static const struct smx_dns_mx elsewhere = { 1,
+		SMX_SLICE("elsewhere.test") };
+
+	(void)state;
+	for (size_t i = 0; i < SMX_WITNESS_VISITS_MAX + 1; i++)
+		mail(numbered(i));
+	answer_no_sessions();
+	assert_int_equal(witness.visit_count, SMX_WITNESS_VISITS_MAX);
+	assert_int_equal(witness.put_off, 1);
+	/* Who needs no session goes on. */
+	world.hosts = &elsewhere;
+	world.host_count = 1;
+	mail_as("one.example", SMX_STS_ENFORCE);
+	answer_no_sessions();
+	assert_int_equal(told.count, 1);
+	assert_string_equal(told.reason, "sts-mx-mismatch");
+	assert_int_equal(witness.look_count, 0);
+	/* Who needs one does soon. */
+	mail("two.example");
+	answer_no_sessions();
+	assert_int_equal(told.count, 1);
+	pass(SMX_WITNESS_VISIT_FOR);
+	mail("two.example");
+	answer_no_sessions();
+	assert_int_equal(told.count, 2);
+	assert_string_equal(told.domain, "two.example");
+	assert_int_equal(witness.visit_count, SMX_WITNESS_VISITS_MAX - 1);
+}
+
+static void
+test_sessions_under_way_are_bounded(void **state)
+{
+	(void)state;
+	for (size_t turn = 0; turn < 10; turn++) {
+		for (size_t i = 0; i < SMX_WITNESS_VISITS_MAX; i++)
+			mail(numbered(turn * SMX_WITNESS_VISITS_MAX + i));
+		answer_no_sessions();
+		pass(SMX_WITNESS_VISIT_FOR);
+	}
+	assert_int_equal(witness.sessions.map.count, SMX_WITNESS_PENDING_MAX);
+	assert_int_equal(world.sessions, SMX_WITNESS_PENDING_MAX);
 }
 
 static void
@@ -786,15 +1029,103 @@ test_hosts_by_preference_each_once(void **state)
 	assert_string_equal(told.host, "h14.test");
 }
 
+/* Of different kinds. */
+static void
+break_session(const char *domain, size_t i)
+{
+	char host[64];
+	struct smx_tlsrpt_failure failure = {
+		.result = SMX_TLSRPT_CERTIFICATE_EXPIRED,
+	};
+
+	snprintf(host, sizeof(host), "mx%zu.example", i);
+	failure.receiving_mx_hostname = smx_slice_text(host);
+	smx_witness_session(&witness, smx_slice_text(domain), &failure, now);
+}
+
 static void
 test_what_waits_is_bounded(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < SMX_WITNESS_WAITING_MAX + 5; i++)
-		session("one.example");
+		break_session("one.example", i);
 	assert_int_equal(witness.dropped, 5);
+	for (size_t i = 0; i < SMX_WITNESS_WAITING_SAME_MAX + 5; i++)
+		break_session("one.example", 1);
+	assert_int_equal(witness.dropped, 11);
 	answer_all();
-	assert_int_equal(told.count, SMX_WITNESS_WAITING_MAX);
+	assert_int_equal(told.count,
+	    SMX_WITNESS_WAITING_MAX + SMX_WITNESS_WAITING_SAME_MAX - 1);
+}
+
+static void
+test_equal_sessions_wait_as_a_count(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 1500; i++) {
+		session("one.example");
+		break_session("one.example", 1);
+		fetch_fails("one.example");
+	}
+	assert_int_equal(told.count, 0);
+	answer_all();
+	assert_int_equal(told.count, 4500);
+	assert_int_equal(told.failures, 3000);
+	assert_int_equal(witness.dropped, 0);
+}
+
+static void
+test_with_a_known_record_nothing_waits(void **state)
+{
+	(void)state;
+	session("one.example");
+	answer_all();
+	pass(SMX_HOUR);
+	for (size_t i = 0; i < 300; i++)
+		break_session("one.example", i);
+	assert_int_equal(told.count, 301);
+	assert_int_equal(world.asked_records, 2);
+	/* The answer counts for what comes after it. */
+	world.has_record = false;
+	answer_all();
+	session("one.example");
+	assert_int_equal(told.count, 301);
+	assert_int_equal(witness.dropped, 0);
+}
+
+/* Of a domain not heard of for long it may be another one. */
+static void
+test_an_old_record_is_asked_for_first(void **state)
+{
+	(void)state;
+	session("one.example");
+	answer_all();
+	pass(SMX_DAY + SMX_HOUR);
+	world.has_record = false;
+	session("one.example");
+	answer_all();
+	assert_int_equal(told.count, 1);
+}
+
+static void
+test_what_waits_too_long_is_dropped(void **state)
+{
+	(void)state;
+	world.record = SMX_DNS_TIMEOUT;
+	for (size_t i = 0; i < 3; i++)
+		session("one.example");
+	answer_all();
+	pass(SMX_WITNESS_WAITING_FOR - SMX_MINUTE);
+	/* Not one with those: it stays for as long. */
+	session("one.example");
+	answer_all();
+	assert_int_equal(witness.dropped, 0);
+	pass(SMX_MINUTE);
+	world.record = SMX_DNS_OK;
+	mail_as("one.example", SMX_STS_ENFORCE);
+	answer_all();
+	assert_int_equal(witness.dropped, 3);
+	assert_int_equal(told.count, 1);
 }
 
 int
@@ -805,12 +1136,16 @@ main(void)
 		TEST(test_one_visit_an_hour),
 		TEST(test_the_hour_holds_for_many_domains),
 		TEST(test_beyond_memory_nobody_is_visited_twice),
+		TEST(test_who_is_due_is_forgotten),
+		TEST(test_who_is_long_due_is_forgotten),
 		TEST(test_without_a_record_policies_are_not_kept),
 		TEST(test_enforce_is_remembered),
 		TEST(test_waiting_visits_block_nobody),
 		TEST(test_a_shared_host_has_one_session),
+		TEST(test_a_session_that_waits_for_an_hour),
 		TEST(test_answers_of_sessions_are_bounded),
 		TEST(test_another_probe),
+		TEST(test_no_probe_any_more),
 		TEST(test_certificates),
 		TEST(test_sessions_that_break),
 		TEST(test_dns_failures_cost_a_minute),
@@ -819,8 +1154,15 @@ main(void)
 		TEST(test_policies_make_no_visit),
 		TEST(test_a_policy_changes_during_a_visit),
 		TEST(test_a_mute_domain_is_soon_left_alone),
+		TEST(test_a_mute_address_is_asked_once),
+		TEST(test_tarpits_hold_up_nobody_else),
+		TEST(test_sessions_under_way_are_bounded),
 		TEST(test_hosts_by_preference_each_once),
 		TEST(test_what_waits_is_bounded),
+		TEST(test_equal_sessions_wait_as_a_count),
+		TEST(test_with_a_known_record_nothing_waits),
+		TEST(test_an_old_record_is_asked_for_first),
+		TEST(test_what_waits_too_long_is_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -367,11 +367,11 @@ set_all(struct smx_witness_run *r, const struct smx_config *c,
 	}
 	smx_tlsrpt_sender_set(r->sender, &collect);
 	r->witness.dns = smx_dns_as_port(r->dns);
-	r->witness.probes = c->resolve_testing_probe;
 	smx_probe_smtp_free(&r->probe);
 	r->probe = probe;
 	smx_witness_sessions_set_probe(&r->witness.sessions,
-	    smx_probe_smtp_port(probe));
+	    c->resolve_testing_probe ? smx_probe_smtp_port(probe)
+				     : (struct smx_probe_port){ NULL, NULL });
 	set_contact(is_new_log ? &log : &r->log,
 	    smx_slice_text(c->report_contact));
 	if (is_new_log)
