@@ -57,20 +57,38 @@ add_character(struct smx_buf *out, struct smx_slice character)
 		smx_buf_add(out, character);
 }
 
+/* How many octets at the start stand for themselves: nearly all do, and are
+ * added in one piece. */
+static size_t
+plain(struct smx_slice text)
+{
+	size_t n = 0;
+
+	while (n < text.n && text.p[n] >= ' ' && text.p[n] < 0x7f &&
+	    text.p[n] != '"' && text.p[n] != '\\')
+		n++;
+	return n;
+}
+
 void
 smx_json_print_text(struct smx_buf *out, struct smx_slice text)
 {
 	smx_buf_add_char(out, '"');
-	for (size_t i = 0; i < text.n;) {
-		size_t n = smx_scan_utf8(smx_slice_from(text, i));
+	for (;;) {
+		size_t n = plain(text);
 
+		smx_buf_add(out, smx_slice(text.p, n));
+		text = smx_slice_from(text, n);
+		if (text.n == 0)
+			break;
+		n = smx_scan_utf8(text);
 		if (n == 0) {
 			smx_buf_add(out, SMX_SLICE("\xef\xbf\xbd"));
 			n = 1;
 		} else {
-			add_character(out, smx_slice(text.p + i, n));
+			add_character(out, smx_slice(text.p, n));
 		}
-		i += n;
+		text = smx_slice_from(text, n);
 	}
 	smx_buf_add_char(out, '"');
 }
@@ -81,7 +99,9 @@ smx_json_print_member(struct smx_buf *out, const char *name,
 {
 	if (text.n == 0)
 		return;
-	smx_buf_printf(out, ",\"%s\":", name);
+	smx_buf_add(out, SMX_SLICE(",\""));
+	smx_buf_add_text(out, name);
+	smx_buf_add(out, SMX_SLICE("\":"));
 	smx_json_print_text(out, text);
 }
 
