@@ -513,7 +513,10 @@ def test_send_is_seen_by_role_report(tmp_path):
     copies = tmp_path / "copies"
     copies.mkdir()
     try:
-        mine.change("UPDATE domain_day SET report_id = 'x@sender.example'")
+        # Of a day that is over.
+        mine.change(
+            "UPDATE domain_day SET day = day - 1, report_id = 'x@sender.example'"
+        )
         mine.change(
             f"INSERT INTO delivery SELECT id, 'file:{copies}', 2, 3, 0, 0, 9,"
             " 'disk full' FROM domain_day WHERE domain = 'bad.example'"
