@@ -12,8 +12,8 @@
 #include "io/sqlite_file.h"
 
 #define RETRY_S 1
-/* Attempts to write between those to begin a damaged file anew. */
-#define RESET_EVERY 60
+/* Attempts to write between those to put a damaged file aside. */
+#define ASIDE_EVERY 60
 
 struct smx_tally_store {
 	char *path;
@@ -300,7 +300,7 @@ write_batch(struct smx_tally_store *s, const struct smx_tally_batch *b)
 	if (rc != -SMX_ECORRUPT)
 		return rc;
 	/* A page within, which nobody has seen until now. */
-	if (s->db != NULL && s->damaged++ % RESET_EVERY == 0 &&
+	if (s->db != NULL && s->damaged++ % ASIDE_EVERY == 0 &&
 	    smx_reports_put_aside(s->db, s->path) == 0)
 		rc = try_batch(s, b);
 	else

@@ -5,36 +5,43 @@
 
 #include "app/strictmx/command.h"
 
+#define TEXT_BYTES 4096
+
+/* The words of a complaint, which may be somebody else's, for a terminal. */
+static const char *__attribute__((format(printf, 2, 0)))
+shown(char escaped[4 * TEXT_BYTES], const char *format, va_list args)
+{
+	char text[TEXT_BYTES];
+	struct smx_buf line;
+
+	vsnprintf(text, sizeof(text), format, args);
+	smx_buf_init_fixed(&line, escaped, 4 * sizeof(text));
+	smx_buf_add_escaped(&line, smx_slice_text(text));
+	return smx_buf_text(&line);
+}
+
 void
 smx_command_complain(const char *format, ...)
 {
-	char text[4096];
-	char escaped[4 * sizeof(text)];
-	struct smx_buf line;
+	char escaped[4 * TEXT_BYTES];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	fprintf(stderr, "strictmx: %s\n", shown(escaped, format, args));
 	va_end(args);
-	smx_buf_init_fixed(&line, escaped, sizeof(escaped));
-	smx_buf_add_escaped(&line, smx_slice_text(text));
-	fprintf(stderr, "strictmx: %s\n", smx_buf_text(&line));
 }
 
 void
 smx_command_misused(const struct argp_state *state, const char *format, ...)
 {
-	char text[4096];
-	char escaped[4 * sizeof(text)];
-	struct smx_buf line;
+	char escaped[4 * TEXT_BYTES];
+	const char *text;
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	text = shown(escaped, format, args);
 	va_end(args);
-	smx_buf_init_fixed(&line, escaped, sizeof(escaped));
-	smx_buf_add_escaped(&line, smx_slice_text(text));
-	argp_error(state, "%s", smx_buf_text(&line));
+	argp_error(state, "%s", text);
 }
 
 /* Read until the end or until @p to is full. @return errno or 0. */

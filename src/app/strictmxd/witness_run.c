@@ -1,12 +1,9 @@
-#include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "app/strictmxd/witness_run.h"
 #include "app/strictmxd/dns_settings.h"
