@@ -3,6 +3,7 @@
 
 #include "io/dispatch_sqlite.h"
 #include "base/log.h"
+#include "io/report_left_out_sqlite.h"
 #include "io/reports_sqlite.h"
 #include "io/sqlite_file.h"
 
@@ -29,17 +30,12 @@ enum statement {
 	STATEMENT_COUNT,
 };
 
-/* Of no session, or in the details of one that went well. */
-#define HAS_FAILURE                                            \
-	"EXISTS (SELECT 1 FROM policy WHERE domain_day = d.id" \
-	" AND (failure > 0 OR failures > 0))"
-
 static const char *const sql[STATEMENT_COUNT] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
 	[BACK] = "ROLLBACK",
 	[NEXT_OPEN] =
-	    "SELECT id, day, domain, record, '', " HAS_FAILURE
+	    "SELECT id, day, domain, record, '', " SMX_REPORT_HAS_FAILURE
 	    " FROM domain_day AS d WHERE report_id IS NULL AND day < ?1"
 	    " ORDER BY day LIMIT 1",
 	[CLOSE] = "UPDATE domain_day SET report_id = ?2 WHERE id = ?1",

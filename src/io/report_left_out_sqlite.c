@@ -12,9 +12,10 @@ struct smx_report_left_out {
 
 static const char count_sql[] =
     "SELECT coalesce(sum(success), 0), coalesce(sum(failure), 0) FROM policy"
-    " WHERE domain_day = ?1 AND type = ?2 AND EXISTS"
-    " (SELECT 1 FROM policy WHERE domain_day = ?1 AND type = ?3"
-    " AND instr(members, '\"mode: testing\"') > 0)";
+    " WHERE domain_day = ?1 AND " SMX_REPORT_IS_LEFT_OUT;
+
+_Static_assert(SMX_TLSRPT_NO_POLICY_FOUND == 0 && SMX_TLSRPT_STS == 1,
+    "the numbers in SMX_REPORT_IS_LEFT_OUT");
 
 int
 smx_report_left_out_open(const char *path, struct smx_report_left_out **ret,
@@ -37,8 +38,6 @@ smx_report_left_out_open(const char *path, struct smx_report_left_out **ret,
 		smx_report_left_out_close(&l);
 		return rc;
 	}
-	sqlite3_bind_int(l->count, 2, SMX_TLSRPT_NO_POLICY_FOUND);
-	sqlite3_bind_int(l->count, 3, SMX_TLSRPT_STS);
 	*ret = l;
 	return 0;
 }

@@ -12,6 +12,21 @@
 
 #include "base/buf.h"
 
+/** SQL: is this row of table policy left out? */
+#define SMX_REPORT_IS_LEFT_OUT                                        \
+	"(policy.type = 0 AND EXISTS (SELECT 1 FROM policy AS tested" \
+	" WHERE tested.domain_day = policy.domain_day"                \
+	" AND tested.type = 1"                                        \
+	" AND instr(tested.members, '\"mode: testing\"') > 0))"
+
+/** SQL: will the report of a row of "domain_day AS d" have a failure, of a
+ * session or beside one that went well? */
+#define SMX_REPORT_HAS_FAILURE                             \
+	"EXISTS (SELECT 1 FROM policy"                     \
+	" WHERE domain_day = d.id"                         \
+	" AND (policy.failure > 0 OR policy.failures > 0)" \
+	" AND NOT " SMX_REPORT_IS_LEFT_OUT ")"
+
 struct smx_report_left_out;
 
 /** @return 0, or a negative status with the reason. */

@@ -1,5 +1,6 @@
 #include "io/report_list_sqlite.h"
 #include "core/limits.h"
+#include "io/report_left_out_sqlite.h"
 #include "io/reports_sqlite.h"
 #include "io/sqlite_file.h"
 
@@ -15,8 +16,7 @@ static const char list_sql[] =
     " (SELECT coalesce(sum(success), 0) FROM policy WHERE domain_day = d.id),"
     " (SELECT coalesce(sum(failure), 0) FROM policy WHERE domain_day = d.id),"
     " v.uri, v.state, v.attempts, v.first, v.next, v.ended, v.detail,"
-    " EXISTS (SELECT 1 FROM policy WHERE domain_day = d.id"
-    " AND (failure > 0 OR failures > 0))"
+    " " SMX_REPORT_HAS_FAILURE
     " FROM (SELECT * FROM domain_day WHERE (?1 = '' OR domain = ?1)"
     " AND day <= ?2 AND (day, domain) > (?3, ?4)"
     " ORDER BY day, domain LIMIT ?5) AS d"

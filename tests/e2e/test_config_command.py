@@ -106,6 +106,7 @@ def test_reload_refuses_with_file_and_line(file):
     sock = file("").parent / "socket"
     collect = f'collect {{ listen = {{ "unix:{sock}" }} }}\n'
     with Daemon(file(collect)) as daemon:
+        daemon.wait("never sent, and stays in")
         path = file('collect {\nsocket_owner = "nosuchuser" }')
         daemon.child.send_signal(signal.SIGHUP)
         daemon.wait("the old configuration stays in use")
@@ -120,6 +121,7 @@ def test_reload_refuses_with_file_and_line(file):
         )
     with Daemon(file(f"{collect} report {{ {SENDER} dry_run = true }}")) as daemon:
         daemon.wait("dry_run is set")
+        assert "never sent" not in daemon.log.read_text("utf-8")
 
 
 def test_what_may_not_be_read_is_not_judged():

@@ -504,6 +504,28 @@ test_unverified_sessions_in_testing(void **state)
 	}
 }
 
+/* A failure that the report leaves out is none to report. */
+static void
+test_only_failures_in_testing(void **state)
+{
+	(void)state;
+	settings.spread = 0;
+	settings.only_failures = true;
+	kill_all();
+	open_all();
+	count("{\"d\":\"a.example\",\"pr\":\"" HTTPS "\",\"policies\":["
+	      "{\"policy-type\":9,\"failure-details\":[{\"c\":201}],\"f\":1},"
+	      "{\"policy-type\":2,\"policy-string\":[\"mode: testing\"],"
+	      "\"f\":0}]}",
+	    DAY0);
+	count("{\"d\":\"b.example\",\"pr\":\"" HTTPS "\",\"policies\":["
+	      "{\"policy-type\":9,\"failure-details\":[{\"c\":201}],\"f\":1}]}",
+	    DAY0);
+	pass(2 * SMX_HOUR);
+	assert_int_equal(sent_count, 1);
+	assert_non_null(strstr(sent[0].report, "\"b.example\""));
+}
+
 static void
 test_clock_that_goes_back(void **state)
 {
@@ -911,6 +933,7 @@ main(void)
 		TEST(test_what_is_left_out),
 		TEST(test_copies_and_dry_run),
 		TEST(test_unverified_sessions_in_testing),
+		TEST(test_only_failures_in_testing),
 		TEST(test_clock_that_goes_back),
 		TEST(test_forgotten_after_a_while),
 		TEST(test_first_attempt_is_late),

@@ -405,6 +405,11 @@ smx_role_collect_start(struct event_base *base, const struct smx_config *config,
 		smx_role_collect_stop(&r);
 		return rc;
 	}
+	if (!config->has_section[SMX_CONFIG_SECTION_REPORT])
+		smx_log(SMX_LOG_WARNING,
+		    "collect: there is no section report: what is counted is "
+		    "never sent, and stays in %s for ever",
+		    smx_config_reports_path(config));
 	*ret = r;
 	return 0;
 }
