@@ -14,24 +14,11 @@
 #define FILE_BYTES_MAX (1 << 20)
 #define END_MARK       "end_of_the_configuration"
 
-enum type { TEXT, LIST, SWITCH, SPAN, COUNT };
-
 static const struct smx_setting_row rows[] = {
-#define SMX_SETTING(section, name, type, value, low, high, text) \
-	{ #section, #name, #type, value, low, high, text },
-#include "app/config.def"
-#undef SMX_SETTING
-};
-
-static const enum type types[] = {
-#define SMX_SETTING(section, name, type, value, low, high, text) type,
-#include "app/config.def"
-#undef SMX_SETTING
-};
-
-static const size_t offsets[] = {
-#define SMX_SETTING(section, name, type, value, low, high, text) \
-	offsetof(struct smx_config, section##_##name),
+#define SMX_SETTING(section, name, type, value, low, high, text)           \
+	{ #section, #name, SMX_SETTING_IS_##type,                          \
+		offsetof(struct smx_config, section##_##name), value, low, \
+		high, text },
 #include "app/config.def"
 #undef SMX_SETTING
 };
@@ -71,7 +58,7 @@ smx_config_row(enum smx_setting setting)
 static void *
 field(const struct smx_config *c, size_t i)
 {
-	return (char *)(uintptr_t)c + offsets[i];
+	return (char *)(uintptr_t)c + rows[i].offset;
 }
 
 static bool
@@ -375,16 +362,16 @@ on_setting(cfg_t *cfg, cfg_opt_t *opt)
 	free(loading.config->origin[i].file);
 	loading.config->origin[i].file = strdup(file_of(cfg));
 	loading.config->origin[i].line = cfg->line;
-	switch (types[i]) {
-	case TEXT:
+	switch (rows[i].type) {
+	case SMX_SETTING_IS_TEXT:
 		return check_text(cfg, i, cfg_opt_getnstr(opt, 0));
-	case LIST:
+	case SMX_SETTING_IS_LIST:
 		return check_list(cfg, opt, i);
-	case SPAN:
+	case SMX_SETTING_IS_SPAN:
 		return check_span(cfg, i, cfg_opt_getnstr(opt, 0));
-	case COUNT:
+	case SMX_SETTING_IS_COUNT:
 		return check_count(cfg, i, cfg_opt_getnint(opt, 0));
-	case SWITCH:
+	case SMX_SETTING_IS_SWITCH:
 		break;
 	}
 	return 0;
@@ -401,15 +388,15 @@ make_option(size_t i)
 	cfg_opt_t on = CFG_BOOL(rows[i].name,
 	    strcmp(rows[i].value, "true") == 0, CFGF_NONE);
 
-	switch (types[i]) {
-	case LIST:
+	switch (rows[i].type) {
+	case SMX_SETTING_IS_LIST:
 		return list;
-	case COUNT:
+	case SMX_SETTING_IS_COUNT:
 		return count;
-	case SWITCH:
+	case SMX_SETTING_IS_SWITCH:
 		return on;
-	case TEXT:
-	case SPAN:
+	case SMX_SETTING_IS_TEXT:
+	case SMX_SETTING_IS_SPAN:
 		break;
 	}
 	return text;
@@ -441,24 +428,24 @@ take_values(cfg_t *root, struct smx_config *c)
 				       : cfg_getsec(root, rows[i].section);
 		void *to = field(c, i);
 
-		switch (types[i]) {
-		case TEXT:
+		switch (rows[i].type) {
+		case SMX_SETTING_IS_TEXT:
 			*(char **)to = strdup(cfg_getstr(cfg, rows[i].name));
 			if (*(char **)to == NULL)
 				return -SMX_ENOMEM;
 			break;
-		case LIST:
+		case SMX_SETTING_IS_LIST:
 			if (copy_list(cfg, i, to) < 0)
 				return -SMX_ENOMEM;
 			break;
-		case SWITCH:
+		case SMX_SETTING_IS_SWITCH:
 			*(bool *)to = cfg_getbool(cfg, rows[i].name);
 			break;
-		case SPAN:
+		case SMX_SETTING_IS_SPAN:
 			if (parse_span(cfg_getstr(cfg, rows[i].name), to) < 0)
 				return -SMX_EPARSE;
 			break;
-		case COUNT:
+		case SMX_SETTING_IS_COUNT:
 			*(long *)to = cfg_getint(cfg, rows[i].name);
 			break;
 		}
@@ -679,9 +666,10 @@ smx_config_free(struct smx_config **cp)
 		void *at = field(c, i);
 
 		free(c->origin[i].file);
-		if (types[i] == TEXT)
+		if (rows[i].type == SMX_SETTING_IS_TEXT)
 			free(*(char **)at);
-		if (types[i] == LIST && *(char ***)at != NULL) {
+		if (rows[i].type == SMX_SETTING_IS_LIST &&
+		    *(char ***)at != NULL) {
 			for (char **p = *(char ***)at; *p != NULL; p++)
 				free(*p);
 			free(*(char ***)at);

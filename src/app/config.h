@@ -52,11 +52,20 @@ struct smx_config {
 	} origin[SMX_SETTING_COUNT];
 };
 
-/** Where a setting stands in the file. */
+enum smx_setting_type {
+	SMX_SETTING_IS_TEXT,
+	SMX_SETTING_IS_LIST,
+	SMX_SETTING_IS_SWITCH,
+	SMX_SETTING_IS_SPAN,
+	SMX_SETTING_IS_COUNT,
+};
+
+/** A row of app/config.def. */
 struct smx_setting_row {
 	const char *section;
 	const char *name;
-	const char *type;
+	enum smx_setting_type type;
+	size_t offset; /* in struct smx_config */
 	const char *value;
 	const char *low, *high;
 	const char *text;

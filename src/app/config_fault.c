@@ -39,7 +39,7 @@ smx_config_fault(struct smx_config_faults *f, enum smx_config_fault_kind kind,
 		smx_buf_printf(&text, "%s { ", row->section);
 	smx_buf_add_text(&text, row->name);
 	/* Of a list one element is what is meant, and told. */
-	if (strcmp(row->type, "LIST") != 0) {
+	if (row->type != SMX_SETTING_IS_LIST) {
 		smx_buf_add_text(&text, " = ");
 		smx_config_print_value(f->config, i, &text);
 	}

@@ -4,21 +4,6 @@
 #include "app/config_print.h"
 #include "base/scan.h"
 
-enum type { TEXT, LIST, SWITCH, SPAN, COUNT };
-
-static const enum type types[] = {
-#define SMX_SETTING(section, name, type, value, low, high, text) type,
-#include "app/config.def"
-#undef SMX_SETTING
-};
-
-static const size_t offsets[] = {
-#define SMX_SETTING(section, name, type, value, low, high, text) \
-	offsetof(struct smx_config, section##_##name),
-#include "app/config.def"
-#undef SMX_SETTING
-};
-
 static void
 print_span(smx_time span, struct smx_buf *out)
 {
@@ -67,13 +52,14 @@ void
 smx_config_print_value(const struct smx_config *c, enum smx_setting i,
     struct smx_buf *out)
 {
-	void *at = (char *)(uintptr_t)c + offsets[i];
+	const struct smx_setting_row *row = smx_config_row(i);
+	void *at = (char *)(uintptr_t)c + row->offset;
 
-	switch (types[i]) {
-	case TEXT:
+	switch (row->type) {
+	case SMX_SETTING_IS_TEXT:
 		print_text(*(char **)at, out);
 		break;
-	case LIST:
+	case SMX_SETTING_IS_LIST:
 		smx_buf_add_char(out, '{');
 		for (char **p = *(char ***)at; *p != NULL; p++) {
 			smx_buf_add_text(out, p == *(char ***)at ? " " : ", ");
@@ -81,13 +67,13 @@ smx_config_print_value(const struct smx_config *c, enum smx_setting i,
 		}
 		smx_buf_add_text(out, " }");
 		break;
-	case SWITCH:
+	case SMX_SETTING_IS_SWITCH:
 		smx_buf_add_text(out, *(bool *)at ? "true" : "false");
 		break;
-	case SPAN:
+	case SMX_SETTING_IS_SPAN:
 		print_span(*(smx_time *)at, out);
 		break;
-	case COUNT:
+	case SMX_SETTING_IS_COUNT:
 		smx_buf_printf(out, "%ld", *(long *)at);
 		break;
 	}

@@ -61,4 +61,16 @@ smx_slice_find(struct smx_slice s, char c)
 	return at != NULL ? (size_t)(at - s.p) : s.n;
 }
 
+/** Copy bytes to @p at, which moves behind them. @return the copy. */
+static inline struct smx_slice
+smx_slice_put(char **at, struct smx_slice s)
+{
+	struct smx_slice copy = { *at, s.n };
+
+	if (s.n != 0)
+		memcpy(*at, s.p, s.n);
+	*at += s.n;
+	return copy;
+}
+
 #endif

@@ -547,14 +547,7 @@ forget_some(struct smx_dispatch *d)
 		return rc;
 	for (size_t i = 0; rc == 0 && i < FORGET_BATCH; i++)
 		rc = ops->forget(d->reports.self, before);
-	if (rc == 0 || rc == -SMX_ENOENT) {
-		int committed = ops->commit(d->reports.self);
-
-		rc = committed < 0 ? committed : rc == 0;
-	}
-	if (rc < 0)
-		ops->back(d->reports.self);
-	return rc;
+	return smx_dispatch_days_end(d, rc);
 }
 
 void

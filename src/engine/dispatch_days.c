@@ -133,6 +133,21 @@ close_day(struct smx_dispatch *d, const struct smx_report_day *day,
 }
 
 int
+smx_dispatch_days_end(struct smx_dispatch *d, int rc)
+{
+	const struct smx_reports_ops *ops = d->reports.ops;
+
+	if (rc == 0 || rc == -SMX_ENOENT) {
+		int committed = ops->commit(d->reports.self);
+
+		rc = committed < 0 ? committed : rc == 0;
+	}
+	if (rc < 0)
+		ops->back(d->reports.self);
+	return rc;
+}
+
+int
 smx_dispatch_days_close(struct smx_dispatch *d)
 {
 	int64_t today = (d->now - SMX_DISPATCH_GRACE) / SMX_DAY;
@@ -149,12 +164,5 @@ smx_dispatch_days_close(struct smx_dispatch *d)
 		if (rc == 0)
 			rc = close_day(d, &day, today);
 	}
-	if (rc == 0 || rc == -SMX_ENOENT) {
-		int committed = ops->commit(d->reports.self);
-
-		rc = committed < 0 ? committed : rc == 0;
-	}
-	if (rc < 0)
-		ops->back(d->reports.self);
-	return rc;
+	return smx_dispatch_days_end(d, rc);
 }

@@ -22,4 +22,14 @@
  */
 int smx_dispatch_days_close(struct smx_dispatch *d) SMX_CHECKED;
 
+/**
+ * End the transaction of a turn over days.
+ *
+ * @param rc  of its last step: -SMX_ENOENT where there was no more, 0 where
+ *            there may be; with any other nothing is changed.
+ *
+ * @return as smx_dispatch_days_close().
+ */
+int smx_dispatch_days_end(struct smx_dispatch *d, int rc) SMX_CHECKED;
+
 #endif

@@ -66,17 +66,6 @@ smx_witness_tell_session(struct smx_witness_domain *d,
 	d->witness->emit(d->witness->emit_self, &event);
 }
 
-static struct smx_slice
-keep(char **at, struct smx_slice text)
-{
-	struct smx_slice kept = { *at, text.n };
-
-	if (text.n > 0)
-		memcpy(*at, text.p, text.n);
-	*at += text.n;
-	return kept;
-}
-
 static bool
 is_same(const struct waiting *f, enum smx_tlsrpt_policy_type type,
     const struct smx_tlsrpt_failure *failure)
@@ -165,9 +154,11 @@ smx_witness_tell_later(struct smx_witness_domain *d,
 	f->is_failure = failure != NULL;
 	f->failure = (struct smx_tlsrpt_failure){
 		.result = from->result,
-		.receiving_mx_hostname = keep(&at, from->receiving_mx_hostname),
-		.receiving_ip = keep(&at, from->receiving_ip),
-		.failure_reason_code = keep(&at, from->failure_reason_code),
+		.receiving_mx_hostname = smx_slice_put(&at,
+		    from->receiving_mx_hostname),
+		.receiving_ip = smx_slice_put(&at, from->receiving_ip),
+		.failure_reason_code = smx_slice_put(&at,
+		    from->failure_reason_code),
 	};
 }
 

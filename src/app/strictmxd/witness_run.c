@@ -102,17 +102,6 @@ run_news(struct smx_message *m)
 	free(n);
 }
 
-static struct smx_slice
-keep(char **at, struct smx_slice text)
-{
-	struct smx_slice kept = { *at, text.n };
-
-	if (text.n > 0)
-		memcpy(*at, text.p, text.n);
-	*at += text.n;
-	return kept;
-}
-
 static bool
 has_room(struct smx_witness_run *r, const struct news *news)
 {
@@ -142,10 +131,10 @@ post(struct smx_witness_run *r, struct news news,
 	}
 	*n = news;
 	at = (char *)(n + 1);
-	n->domain = keep(&at, news.domain);
-	n->reason = keep(&at, news.reason);
-	n->policy.mx = keep(&at, news.policy.mx);
-	n->policy.lines = keep(&at, news.policy.lines);
+	n->domain = smx_slice_put(&at, news.domain);
+	n->reason = smx_slice_put(&at, news.reason);
+	n->policy.mx = smx_slice_put(&at, news.policy.mx);
+	n->policy.lines = smx_slice_put(&at, news.policy.lines);
 	n->run = r;
 	n->message.run = run_news;
 	atomic_fetch_add(&r->news, 1);
