@@ -58,23 +58,35 @@ def run(argv, *, check=True, timeout=60, env=None, **kwargs):
     return done
 
 
+# A busy machine may be so many times as slow as the time-outs allow for.
+SLOWNESS = 4
+
+
 def wait_until(condition, timeout, what, interval=None):
     """Poll until condition() is true and return what it returned.
 
-    The interval grows from 10 to 100 ms unless it is given: quick things end
+    The time-out is what a quick machine needs at the most. The interval grows from 10 to 100 ms unless it is given: quick things end
     quickly, and slow ones don't keep the processor from the programs they
     wait for.
     """
-    end = time.monotonic() + timeout
+    end = time.monotonic() + SLOWNESS * timeout
     pause = interval or 0.01
     while True:
         result = condition()
         if result:
             return result
         if time.monotonic() > end:
-            raise TimeoutError(f"waited {timeout} s for {what}")
+            raise TimeoutError(f"waited {SLOWNESS * timeout} s for {what}")
         time.sleep(pause)
         pause = interval or min(pause * 1.5, 0.1)
+
+
+def watch_quiet(condition, seconds):
+    """It is false for so long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert not condition()
+        time.sleep(0.1)
 
 
 def world_folder(name):

@@ -260,3 +260,19 @@ def test_an_excerpt_steers_no_terminal():
     shown = done.stdout.decode()
     assert "id=a?b?c?d-é;" in shown
     assert not set("\u202e\u009b\ufeff") & set(shown)
+
+
+def test_the_name_of_a_file_steers_no_terminal(tmp_path):
+    """Neither that of a good one nor that of one that is not there."""
+    path = tmp_path / "\x1b[31m"
+    for text, says in (("v=STSv1; id=1;", b"a valid"), ("v=", b"not a valid"), (None, b"No such")):
+        path.unlink(missing_ok=True)
+        if text is not None:
+            path.write_text(text, encoding="ascii")
+        done = subprocess.run(
+            [program("strictmx"), "inspect", path],
+            capture_output=True, check=False, env=environment(),
+        )
+        assert says in done.stdout + done.stderr
+        assert rb"\x1b[31m: " in done.stdout + done.stderr
+        assert b"\x1b" not in done.stdout + done.stderr

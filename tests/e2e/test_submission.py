@@ -232,7 +232,7 @@ def test_no_reply_at(handover, smarthost, good, stage, how):
         assert TIMEOUT_MS <= got["ms"] < TIMEOUT_MS + 1500, got
     else:
         assert got["detail"].endswith(f", at {name}"), got
-        assert got["ms"] < 1000, got
+        assert got["ms"] < 10000, got
     assert len(host.messages) == (stage == "dot")
 
 
@@ -249,7 +249,7 @@ def test_no_reply_to_quit(handover, replies, act):
     ) as host:
         got = send(handover, timeout_ms=20000)
         assert got["status"] == ("refused" if replies else "accepted"), got
-        assert got["ms"] < 1000, got
+        assert got["ms"] < 10000, got
         end = time.monotonic() + 5
         while host.goodbyes == 0 and time.monotonic() < end:
             time.sleep(0.01)

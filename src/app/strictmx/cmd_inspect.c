@@ -501,12 +501,13 @@ int
 smx_cmd_inspect(struct smx_command_context *c, int argc, char **argv)
 {
 	struct inspect in = { 0 };
-	struct smx_buf file, out;
+	struct smx_buf file, name, out;
 	int status = SMX_EXIT_NO_INPUT;
 
 	(void)c;
 	argp_parse(&argp, argc, argv, 0, NULL, &in);
 	smx_buf_init(&out, OUTPUT_MAX);
+	smx_buf_init(&name, OUTPUT_MAX);
 	smx_buf_init(&in.inflated, SMX_TLSRPT_READ_BYTES_MAX);
 	smx_arena_init(&in.arena, NULL, 0,
 	    SMX_TLSRPT_READ_ARENA_MAX + INPUT_MAX);
@@ -518,15 +519,17 @@ smx_cmd_inspect(struct smx_command_context *c, int argc, char **argv)
 		smx_command_complain("out of memory");
 		goto out;
 	}
+	smx_buf_add_escaped(&name,
+	    smx_slice_text(strcmp(in.path, "-") == 0 ? "input" : in.path));
 	if (in.json)
 		print_json(&in, &out);
 	else
-		print_text(&in, strcmp(in.path, "-") == 0 ? "input" : in.path,
-		    &out);
+		print_text(&in, smx_buf_text(&name), &out);
 	if (smx_command_write(&out))
 		status = in.valid ? SMX_EXIT_OK : SMX_EXIT_BAD;
 out:
 	smx_buf_done(&file);
+	smx_buf_done(&name);
 	smx_buf_done(&out);
 	smx_buf_done(&in.inflated);
 	smx_arena_done(&in.arena);
