@@ -65,9 +65,9 @@ SLOWNESS = 4
 def wait_until(condition, timeout, what, interval=None):
     """Poll until condition() is true and return what it returned.
 
-    The time-out is what a quick machine needs at the most. The interval grows from 10 to 100 ms unless it is given: quick things end
-    quickly, and slow ones don't keep the processor from the programs they
-    wait for.
+    The time-out is what a quick machine needs at the most. The interval grows
+    from 10 to 100 ms unless it is given: quick things end quickly, and slow
+    ones don't keep the processor from the programs they wait for.
     """
     end = time.monotonic() + SLOWNESS * timeout
     pause = interval or 0.01

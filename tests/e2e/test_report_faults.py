@@ -371,7 +371,6 @@ def test_collect_killed(reporter):
     daemon = reporter()
     settled = 0
     for _ in range(4):
-        daemon.send("a.test", times=20)
         daemon.send("a.test", times=40)
         daemon.wait_counts("a.test", settled + 40)
         # And some of which nobody knows.
