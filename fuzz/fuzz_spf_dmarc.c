@@ -11,7 +11,7 @@
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct smx_slice in = fuzz_slice(data, size), records[MAX];
+	struct smx_slice in = fuzz_slice(data, size), records[MAX] = { 0 };
 	struct smx_diag items[SMX_DIAG_COUNT_MAX];
 	size_t count = 0, of_spf = 0, of_dmarc = 0;
 	struct smx_diag_list diags;

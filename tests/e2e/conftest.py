@@ -12,7 +12,7 @@ import world as world_module  # noqa: E402
 
 def pytest_configure(config):
     """A terminated run takes its world down too."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("SIGTERM", 143))
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ from httpsfault import FaultyHost
 from netns import Namespace, destroy_stale
 
 RESOLVER = "10.53.0.56"
-TIMEOUT_MS = 1500
 
 
 class Handover:
@@ -95,7 +94,7 @@ class Handover:
         return {
             "ca_file": str(self.authority.root),
             "private": 1,
-            "timeout_ms": TIMEOUT_MS,
+            "timeout_ms": 20000,
             **changes,
         }
 

@@ -192,12 +192,15 @@ def test_what_is_forgiven_is_read():
 @pytest.mark.parametrize(
     "data, code",
     [
-        (b"", "report-empty"),
-        (b"[]", "report-not-object"),
-        (b"{}", "report-policies-missing"),
-        (json.dumps(REPORT).encode()[:-1], "report-cut-off"),
-        (gzip.compress(b"{}")[:-1], "report-gzip"),
-        (gzip.compress(b" " * 1_000_000), "report-too-large"),
+        pytest.param(data, code, id=code)
+        for data, code in (
+            (b"", "report-empty"),
+            (b"[]", "report-not-object"),
+            (b"{}", "report-policies-missing"),
+            (json.dumps(REPORT).encode()[:-1], "report-cut-off"),
+            (gzip.compress(b"{}")[:-1], "report-gzip"),
+            (gzip.compress(b" " * 1_000_000), "report-too-large"),
+        )
     ],
 )
 def test_no_report(data, code):

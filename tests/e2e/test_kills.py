@@ -158,10 +158,17 @@ def kill_reporter(world, number):
         daemon.clock.write(daemon.clock.midnight + GRACE + 1)
         daemon.roles = ["report"]
         for _ in range(KILLS // REPORTERS):
-            daemon.launch()
-            time.sleep(rng.uniform(0, 0.12))
+            # Anywhere, but also where a slow machine builds and sends reports.
+            if rng.random() < 0.75:
+                daemon.launch()
+                time.sleep(rng.uniform(0, 0.12))
+            else:
+                daemon.start()
+                time.sleep(rng.uniform(0, 0.03))
             daemon.kill()
-            daemon.clock.advance(LEASE + 1)
+            # However slow it is: the day must be closed before it is too old.
+            if is_closed(daemon):
+                daemon.clock.advance(LEASE + 1)
         daemon.start()
         wait_until(lambda: is_over(daemon, len(domains)), 120, "the end", 0.5)
         assert daemon.stop() == 0, daemon.log()
@@ -171,6 +178,11 @@ def kill_reporter(world, number):
         if daemon.child is not None:
             daemon.kill()
     return domains
+
+
+def is_closed(daemon):
+    """Every domain of the day has its report-id."""
+    return not daemon.rows("SELECT 1 FROM domain_day WHERE report_id IS NULL")
 
 
 def is_over(daemon, count):
