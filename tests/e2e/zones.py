@@ -271,6 +271,8 @@ class Dns:
         self._nsd_conf.write_text("\n".join(lines) + "\n", encoding="ascii")
 
     def _write_unbound_conf(self):
+        # It does not give up a silent server: who asks while others have been
+        # waiting for it would hear of a failure, and not wait in vain.
         hints = self.folder / "root.hints"
         hints.write_text(
             f". 3600 NS {SERVER_NAME}\n{SERVER_NAME} 3600 A {AUTHORITY_ADDRESS}\n",
@@ -292,6 +294,8 @@ class Dns:
   cache-max-ttl: 1
   cache-max-negative-ttl: 1
   infra-host-ttl: 1
+  infra-keep-probing: yes
+  outbound-msg-retry: 32
   local-zone: "test." nodefault
   local-zone: "invalid." nodefault
 remote-control:
