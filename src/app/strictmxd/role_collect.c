@@ -1,5 +1,6 @@
 #include <event2/event.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -367,6 +368,10 @@ start_all(struct smx_role_collect *r, struct smx_buf *reason)
 
 	if (getrandom(seed, sizeof(seed), 0) < 0)
 		return -SMX_EIO;
+	/* What a batch leaves behind is the room of the next one. To give it
+	 * back to the system would take the CPU from the thread that reads,
+	 * for longer than a short queue lasts. */
+	mallopt(M_TRIM_THRESHOLD, FLUSH_BYTES);
 	rc = smx_tally_init(&r->tally, seed);
 	if (rc < 0)
 		return rc;
