@@ -24,6 +24,8 @@ CHANGING = (
     (re.compile(r"\b\d+ (ms|milliseconds)\b"), "N ms"),
     (re.compile(r"\b\d+\.\d+ s\b"), "N s"),
     (re.compile(r"\bOpenSSL/[\d.]+\b"), "OpenSSL"),
+    # curl's word for it, in Debian 12 and in 13.
+    (re.compile(r"\b(OpenSSL|TLS connect error)(?=: error:)"), "OpenSSL"),
 )
 
 
