@@ -101,6 +101,17 @@ def counted(daemon):
     return count
 
 
+def live(daemon, rng, share_ready, at_start, ready):
+    """A life to be ended: within `at_start` seconds of its launch or, for that
+    share of lives, between the two of `ready`, in seconds since it is."""
+    if rng.random() < share_ready:
+        daemon.start()
+        time.sleep(rng.uniform(*ready))
+    else:
+        daemon.launch()
+        time.sleep(rng.uniform(0, at_start))
+
+
 def kill_collector(world, number):
     """One collector's share; returns how often it had written something."""
     rng = random.Random(number)
@@ -111,13 +122,8 @@ def kill_collector(world, number):
     grown = before = 0
     try:
         for _ in range(KILLS // COLLECTORS):
-            # At the start, or about when counts are written: every second.
-            if rng.random() < 0.25:
-                daemon.launch()
-                time.sleep(rng.uniform(0, 0.1))
-            else:
-                daemon.start()
-                time.sleep(rng.uniform(0.9, 1.2))
+            # Mostly about when counts are written: every second.
+            live(daemon, rng, 0.75, at_start=0.1, ready=(0.9, 1.2))
             seen = counted(daemon)
             daemon.kill()
             after = counted(daemon)
@@ -154,7 +160,7 @@ def test_collect(site):
 def kill_reporter(world, number):
     """One reporter's share, in nights with many domains."""
     rng = random.Random(number)
-    # The clock goes on by the length of a lease with each kill.
+    # Once the day is closed each kill moves the clock by a lease.
     daemon = Reporter(world, f"kr{number}", report={"retry_for": "7d"})
     domains = [f"d{n}.r{number}.test" for n in range(NIGHT)]
     try:
@@ -166,13 +172,8 @@ def kill_reporter(world, number):
         daemon.clock.write(daemon.clock.midnight + GRACE + 1)
         daemon.roles = ["report"]
         for _ in range(KILLS // REPORTERS):
-            # Anywhere, but also where a slow machine builds and sends reports.
-            if rng.random() < 0.75:
-                daemon.launch()
-                time.sleep(rng.uniform(0, 0.12))
-            else:
-                daemon.start()
-                time.sleep(rng.uniform(0, 0.03))
+            # Now and then also where a slow machine builds and sends reports.
+            live(daemon, rng, 0.25, at_start=0.12, ready=(0, 0.03))
             daemon.kill()
             # However slow it is: the day must be closed before it is too old.
             if is_closed(daemon):

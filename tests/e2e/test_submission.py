@@ -456,9 +456,7 @@ def test_one_after_the_other(handover):
         handover.namespace, "127.0.0.1", acts={"dot": slowness}
     ) as host:
         jobs = [handover.mail(b"%d\r\n" % n) for n in range(12)]
-        got = handover.run(
-            *jobs, mail=settings(handover, session_max=3)
-        )
+        got = handover.run(*jobs, mail=settings(handover, session_max=3))
     assert {answer["status"] for answer in got} == {"accepted"}
     assert slowness.peak == 3
     assert {m.data for m in host.messages} == {b"%d\r\n" % n for n in range(12)}
